@@ -36,27 +36,19 @@ class Topic:
 
 IMAGE_RECEIVED = Topic("osteon.image.received", contracts.ImageReceived, "image_id", readers=("accept",))
 IMAGE_KNOWN = Topic("osteon.image.known", contracts.ImageKnown, "image_id", retention_ms=None)
-IMAGE_DEIDENTIFIED = Topic(
-    "osteon.image.deidentified", contracts.ImageDeidentified, "patient", readers=("harmonize",)
-)
-IMAGE_HARMONIZED = Topic(
-    "osteon.image.harmonized", contracts.ImageHarmonized, "patient", readers=("classify",)
-)
+IMAGE_DEIDENTIFIED = Topic("osteon.image.deidentified", contracts.ImageDeidentified, "patient", readers=("harmonize",))
+IMAGE_HARMONIZED = Topic("osteon.image.harmonized", contracts.ImageHarmonized, "patient", readers=("classify",))
 IMAGE_CLASSIFIED = Topic("osteon.image.classified", contracts.ImageClassified, "patient")
 IMAGE_SET_ASIDE = Topic("osteon.image.set-aside", contracts.ImageSetAside, "image_id")
 MODEL_RELEASED = Topic("osteon.model.released", contracts.ReleaseSet, "id", partitions=1, retention_ms=None)
-MODEL_IN_FORCE = Topic(
-    "osteon.model.in-force", contracts.ReleaseInForce, "in-force", partitions=1, retention_ms=None
-)
+MODEL_IN_FORCE = Topic("osteon.model.in-force", contracts.ReleaseInForce, "in-force", partitions=1, retention_ms=None)
 DEAD_LETTER = Topic("osteon.dead-letter", contracts.DeadLetter, "image_id", partitions=1)
 STAGE_BRAKED = Topic("osteon.stage.braked", contracts.Brake, "stage", partitions=1, retention_ms=None)
 
 
 def retry_topic(consumed: Topic, stage: str) -> Topic:
     """Where dead letters of `stage` are replayed to; only that stage reads it."""
-    return Topic(
-        f"osteon.retry.{stage}", consumed.message, consumed.key, consumed.partitions, readers=(stage,)
-    )
+    return Topic(f"osteon.retry.{stage}", consumed.message, consumed.key, consumed.partitions, readers=(stage,))
 
 
 TOPICS = (

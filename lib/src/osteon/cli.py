@@ -1,0 +1,32 @@
+"""`osteon …`: one command line; each distribution adds its commands by the entry points `osteon.commands`."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import typer
+from rich.console import Console
+
+from osteon.errors import OsteonError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run one command. Exit code 0 only on success; an Osteon error is one line, not a trace."""
+    app = typer.Typer(no_args_is_help=True, help="Finds atypical femur fractures that people overlook.")
+    for found in sorted(entry_points(group="osteon.commands"), key=lambda entry: entry.name):
+        if not sys.argv[1:] or sys.argv[1] in (found.name, "--help"):
+            app.add_typer(found.load(), name=found.name)
+        else:
+            # Named so that a mistyped command is told apart; loaded only when it is wanted.
+            app.add_typer(typer.Typer(), name=found.name)
+    _tell(app)
+
+
+def _tell(app: Callable[[], None]) -> None:
+    try:
+        app()
+    except OsteonError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] {error}", highlight=False)
+        sys.exit(1)

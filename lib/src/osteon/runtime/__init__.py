@@ -1,0 +1,13 @@
+"""What every process needs around its own work.
+
+settings.py   settings from the environment, checked once at the start
+logs.py       JSON lines with fixed field names
+metrics.py    every metric of the system, in one list
+trace.py      W3C trace context, carried from record to record
+health.py     /healthz, /readyz and /metrics of a process
+service.py    the top of a process: signals, exit codes, the last log line
+"""
+
+from osteon.runtime.settings import Settings, read_settings
+
+__all__ = ["Settings", "read_settings"]

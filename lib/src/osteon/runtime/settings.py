@@ -1,0 +1,86 @@
+"""Settings of a process, read once from environment variables that begin with `OSTEON_`."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from osteon.errors import Fatal
+
+__all__ = ["Settings", "read_settings"]
+
+PREFIX = "OSTEON_"
+
+
+class Settings(BaseSettings):
+    """What all services have in common. Secrets are masked when a setting is printed or logged."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    site: str = "local"
+    """The hospital whose images this process works; part of pseudonyms and transactional ids."""
+
+    ordinal: int = 0
+    """The number of this instance of its service, from 0; must be stable over restarts."""
+
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    health_port: int = 0
+    """Port of /healthz, /readyz and /metrics; 0 turns them off."""
+
+    health_host: str = "127.0.0.1"
+    """Address that /healthz, /readyz and /metrics listen on."""
+
+    kafka_servers: str = "127.0.0.1:9092"
+    """Addresses of Kafka brokers, `host:port`, separated by commas."""
+
+    store_endpoint: str = "127.0.0.1:8333"
+    """Address of the S3 object store, `host:port`."""
+
+    store_access_key: str = ""
+    """Name of this service's identity at the object store."""
+
+    store_secret_key: SecretStr = SecretStr("")
+    """Secret of this service's identity at the object store."""
+
+    store_is_secure: bool = False
+    """Whether the object store is spoken to over TLS."""
+
+    triton_url: str = "127.0.0.1:8001"
+    """Address of Triton's gRPC endpoint, `host:port`."""
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def read_settings(cls: type[SettingsT], environ: Mapping[str, str] | None = None, **overrides: object) -> SettingsT:
+    """Settings of class `cls` from the environment; `overrides` (fields by name) win.
+
+    Raises Fatal that names each wrong or unknown setting, and for an unknown one the nearest known.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name.upper(): value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    known = {PREFIX + field.upper(): field for field in cls.model_fields}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise Fatal("; ".join(_unknown(name, list(known)) for name in unknown))
+    values: dict[str, object] = {known[name]: value for name, value in given.items()}
+    try:
+        # Built from the mapping alone: pydantic-settings would read the process environment a second time.
+        return cls.model_validate(values | overrides)
+    except ValidationError as error:
+        raise Fatal("; ".join(_wrong(one["loc"], one["msg"]) for one in error.errors())) from None
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"setting {name} is not known" + (f"; did you mean {nearest[0]}?" if nearest else "")
+
+
+def _wrong(location: tuple[int | str, ...], message: str) -> str:
+    # The value is left out: it may be a secret.
+    return f"setting {PREFIX}{str(location[0]).upper() if location else ''}: {message}"
