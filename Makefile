@@ -1,0 +1,83 @@
+# Every target sets up what it needs. `make help` lists them.
+SHELL := /bin/bash -o pipefail
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STREAMING := -e 'lib[bus,store,imaging,release,phantom]' -e services/ingest -e services/harmonizer \
+             -e services/classifier -e services/console -e stack
+LEARNING := -e 'lib[bus,store,imaging,release,phantom,learning]' -e methods
+PROJECTS := $(wildcard lib/pyproject.toml services/*/pyproject.toml methods/pyproject.toml stack/pyproject.toml)
+UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt
+IMAGES ?=
+SEED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench up down status logs proto lock models clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv/streaming ## send radiographs through the whole path and show what came out; IMAGES=folder takes your own
+	$(BIN)/osteon demo $(if $(IMAGES),--images '$(IMAGES)') --seed $(SEED)
+
+up: .venv/streaming ## start all parts on this machine; a second call changes nothing
+	$(BIN)/osteon stack up
+
+down: ## stop all parts; what they hold stays
+	@if [ -x $(BIN)/osteon ]; then $(BIN)/osteon stack down; else echo "nothing was ever started here"; fi
+
+status: .venv/streaming ## tell which parts run
+	$(BIN)/osteon stack status
+
+logs: .venv/streaming ## show what the parts logged last
+	$(BIN)/osteon stack logs
+
+test: .venv/development check ## everything that is tested
+	$(BIN)/pytest
+
+check: .venv/development ## format, lint, types, imports, generated code, lock
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cp constraints.txt .venv/constraints.txt
+	$(call compile_lock,.venv/constraints.txt)
+	diff -q constraints.txt .venv/constraints.txt || { echo 'constraints.txt is out of date: make lock'; exit 1; }
+
+bench: .venv/streaming ## measure the path against what the hardware could do; writes bench/latest.json
+	$(BIN)/python -m bench
+
+proto: .venv/development ## compile the contracts
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=lib/src --pyi_out=lib/src proto/osteon/v1/*.proto
+
+models: .venv/development ## train the two demonstration models again, from a seed
+	$(BIN)/osteon harmonizer train --out models/nyul --seed $(SEED)
+	$(BIN)/osteon classifier train --harmonizer models/nyul --out models/cnn --seed $(SEED)
+
+lock: .venv/development ## pin what the pyproject files ask for, with hashes
+	$(call compile_lock,constraints.txt)
+
+clean: down ## forget the stack's state and the environment
+	rm -rf .stack .venv
+
+# The lock names no download address. `osteon` itself is left out: it is installed from this checkout.
+define compile_lock
+	echo osteon > .venv/excludes.txt
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashes --no-header --no-annotate --all-extras \
+	    --excludes .venv/excludes.txt --group dev $(PROJECTS) -o $(1)
+endef
+
+.venv/uv: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	    || { echo 'Osteon needs Python 3.11: install it, or name it with PYTHON=/path/to/python3.11'; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@touch $@
+
+.venv/streaming: .venv/uv $(PROJECTS)
+	$(UV_INSTALL) $(STREAMING)
+	@touch $@
+
+.venv/development: .venv/uv .venv/streaming pyproject.toml
+	$(UV_INSTALL) $(LEARNING) --group dev
+	@touch $@
