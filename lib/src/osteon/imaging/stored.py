@@ -1,0 +1,200 @@
+"""The stored values of an image, decoded from any transfer syntax, and their hash."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import Decoder
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLELossless,
+)
+
+from osteon.errors import SetAside
+from osteon.imaging.codestream import Claim, claim_of_jpeg, claim_of_jpeg_2000, rle_is_plausible
+from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
+
+__all__ = ["MAX_PIXELS", "PixelFormat", "decode", "pixel_format", "pixel_sha256"]
+
+Stored = npt.NDArray[np.integer]
+
+MAX_PIXELS = 100_000_000  # a 43 cm detector at 0.1 mm has 18 million
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """The Image Pixel module (PS3.3 C.7.6.3) of a monochrome image with one frame."""
+
+    rows: int
+    columns: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    is_signed: bool
+    transfer_syntax: UID
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """The smallest and the largest value that the stored bits can hold."""
+        if self.is_signed:
+            return -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
+        return 0, (1 << self.bits_stored) - 1
+
+
+def decode(dataset: Dataset, max_pixels: int = MAX_PIXELS) -> Stored:
+    """Stored values with axes (y, x), as an integer array of the sign that the header states.
+
+    Only the stored bits count: overlays or noise in the bits around them are removed. Sizes are compared
+    before anything is decoded. Raises SetAside: no-pixels, color, multi-frame, too-large, truncated,
+    wrong-length, unknown-transfer-syntax, undecodable, unreadable.
+    """
+    with quiet_pydicom():
+        form = pixel_format(dataset, max_pixels)
+        decoder = _decoder(form.transfer_syntax)
+        if not form.transfer_syntax.is_encapsulated:
+            _check_native_length(dataset, form)
+            return _decode_native(dataset, form, decoder)
+        _check_codestream(dataset, form)
+        return _decode_compressed(dataset, form, decoder)
+
+
+def pixel_sha256(stored: Stored) -> str:
+    """A hash of shape and values, the same in whatever container and transfer syntax they came; 64 hex digits."""
+    digest = hashlib.sha256(np.array(stored.shape, "<i8").tobytes())
+    digest.update(np.ascontiguousarray(stored, "<i4" if stored.dtype.itemsize < 4 else "<i8"))
+    return digest.hexdigest()
+
+
+def pixel_format(dataset: Dataset, max_pixels: int = MAX_PIXELS) -> PixelFormat:
+    """What the header says about the pixels, checked; raises as `decode` does, without decoding."""
+    with quiet_pydicom():
+        return _check_format(*_read_format(dataset), max_pixels)
+
+
+def _read_format(dataset: Dataset) -> tuple[PixelFormat, int, str, int]:
+    """The header's word on the pixels, samples per pixel, photometric interpretation and number of frames."""
+    if "PixelData" not in dataset:
+        raise SetAside("no-pixels")
+    try:
+        samples = int(dataset.get("SamplesPerPixel") or 1)
+        photometric = str(dataset.get("PhotometricInterpretation") or "")
+        n_frames = int(dataset.get("NumberOfFrames") or 1)
+        allocated = int(dataset.BitsAllocated)
+        stored = int(dataset.get("BitsStored") or allocated)
+        high_bit = dataset.get("HighBit")
+        form = PixelFormat(
+            rows=int(dataset.Rows),
+            columns=int(dataset.Columns),
+            bits_allocated=allocated,
+            bits_stored=stored,
+            high_bit=stored - 1 if high_bit is None else int(high_bit),
+            is_signed=int(dataset.get("PixelRepresentation") or 0) == 1,
+            transfer_syntax=UID(dataset.file_meta.get("TransferSyntaxUID") or ""),
+        )
+    except BROKEN_INPUT as error:
+        raise SetAside("unreadable") from error
+    return form, samples, photometric, n_frames
+
+
+def _check_format(
+    form: PixelFormat, samples: int, photometric: str, n_frames: int, max_pixels: int
+) -> PixelFormat:
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise SetAside("color" if samples != 1 or photometric else "unreadable")
+    if n_frames != 1:
+        raise SetAside("multi-frame")
+    if form.rows * form.columns > max_pixels:
+        raise SetAside("too-large")
+    if form.rows < 1 or form.columns < 1 or not _bits_make_sense(form):
+        raise SetAside("unreadable")
+    return form
+
+
+def _bits_make_sense(form: PixelFormat) -> bool:
+    if form.bits_allocated not in (1, 8, 16, 32):
+        return False
+    return 1 <= form.bits_stored <= form.high_bit + 1 <= form.bits_allocated
+
+
+def _decoder(transfer_syntax: UID) -> Decoder:
+    try:
+        decoder = get_decoder(transfer_syntax)
+    except BROKEN_INPUT as error:
+        raise SetAside("unknown-transfer-syntax") from error
+    if not decoder.is_available:
+        raise SetAside("unknown-transfer-syntax")
+    return decoder
+
+
+def _check_native_length(dataset: Dataset, form: PixelFormat) -> None:
+    expected = (form.rows * form.columns * form.bits_allocated + 7) // 8
+    n_bytes = len(dataset["PixelData"].value or b"")
+    if n_bytes == 0:
+        raise SetAside("no-pixels")
+    if not expected <= n_bytes <= expected + expected % 2:
+        raise SetAside("wrong-length")
+
+
+def _decode_native(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
+    try:
+        pixels, _ = decoder.as_array(dataset, raw=True, correct_unused_bits=False)
+    except (*BROKEN_INPUT, zlib.error) as error:
+        raise SetAside("unreadable") from error
+    if form.bits_allocated == 1 or form.bits_stored == form.bits_allocated:
+        return pixels
+    # The stored bits may lie anywhere in the word; shifting up and down again also extends the sign.
+    pixels = pixels << (form.bits_allocated - 1 - form.high_bit)
+    shifted: Stored = pixels >> (form.bits_allocated - form.bits_stored)
+    return shifted
+
+
+def _check_codestream(dataset: Dataset, form: PixelFormat) -> None:
+    """Compare what the compressed stream claims with what the header claims."""
+    try:
+        stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    except BROKEN_INPUT as error:
+        raise SetAside("undecodable") from error
+    if not stream:
+        raise SetAside("no-pixels")
+    if form.transfer_syntax == RLELossless:
+        if not rle_is_plausible(stream, form.bits_allocated // 8):
+            raise SetAside("undecodable")
+        return
+    claim = _claim(stream, form.transfer_syntax)
+    if claim is None:
+        return
+    if (claim.rows, claim.columns) != (form.rows, form.columns) or claim.samples != 1:
+        raise SetAside("wrong-length")
+    if not claim.is_ended:
+        raise SetAside("truncated")
+
+
+def _claim(stream: bytes, transfer_syntax: UID) -> Claim | None:
+    try:
+        if transfer_syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes):
+            return claim_of_jpeg(stream)
+        if transfer_syntax in JPEG2000TransferSyntaxes:
+            return claim_of_jpeg_2000(stream)
+    except ValueError as error:
+        raise SetAside("undecodable") from error
+    return None
+
+
+def _decode_compressed(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
+    # gdcm comes last: it hands pixels over as text and is the slowest by far.
+    for plugin in sorted(decoder.available_plugins, key=lambda name: name == "gdcm"):
+        try:
+            pixels, _ = decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)
+        except BROKEN_INPUT:
+            continue
+        if pixels.shape == (form.rows, form.columns):
+            return pixels
+    raise SetAside("undecodable")
