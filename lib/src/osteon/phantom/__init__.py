@@ -1,0 +1,15 @@
+"""The digital cohort: radiographs of femurs that nobody ever had, made from one seed.
+
+seeds.py        a random generator for each patient and image, the same in any order
+femur.py        a patient's femur and thigh in mm
+fracture.py     atypical and typical fractures, as changes of that geometry
+projection.py   femur + fracture + pose → thickness maps of cortex, spongy bone, muscle and fat in mm
+chest.py        a crude thorax, for what lies outside the scope of a femur model
+xray.py         thickness maps → detector signal: attenuation, scatter, noise, blur
+scanner.py      six sites that look different: detector signal → stored pixels
+encoding.py     stored pixels → the transfer syntax of a site
+radiograph.py   one image as a DICOM object
+cohort.py       a folder of files, sound and broken, with a manifest of what each should come to
+
+The cohort shows that the machinery works. It is never evidence about patients.
+"""

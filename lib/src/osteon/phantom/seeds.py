@@ -1,0 +1,18 @@
+"""A random generator for each patient and each image: number 317 is the same alone and in the whole cohort."""
+
+import numpy as np
+
+__all__ = ["PURPOSES", "generator"]
+
+# Patients of different purposes never share a number of the random stream, so that none straddles a split.
+PURPOSES = {"demo": 0, "harmonizer": 1, "fit": 2, "calibrate": 3, "test": 4}
+
+
+def generator(seed: int, purpose: str, patient: int, *image: int) -> np.random.Generator:
+    """Random numbers for patient number `patient` of a purpose, or for its image number `image`.
+
+    Raises ValueError for a purpose that is not in `PURPOSES`, since a misspelt one would mix splits.
+    """
+    if purpose not in PURPOSES:
+        raise ValueError(f"unknown purpose {purpose!r}; known ones: {', '.join(PURPOSES)}")
+    return np.random.default_rng([seed, PURPOSES[purpose], patient, *(1 + number for number in image)])
