@@ -4,6 +4,7 @@ A decoder allocates what the stream claims, not what the DICOM header claims, so
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["Claim", "claim_of_jpeg", "claim_of_jpeg_2000", "rle_is_plausible"]
 
@@ -62,5 +63,5 @@ def rle_is_plausible(stream: bytes, n_segments: int) -> bool:
     """Whether an RLE header (PS3.5 G.5) names `n_segments` segments that lie inside the stream, in order."""
     if len(stream) < 64 or int.from_bytes(stream[:4], "little") != n_segments:
         return False
-    offsets = [int.from_bytes(stream[i : i + 4], "little") for i in range(4, 4 + 4 * n_segments, 4)]
-    return n_segments <= 15 and offsets[0] == 64 and all(a < b for a, b in zip(offsets, [*offsets[1:], len(stream)], strict=True))
+    bounds = [int.from_bytes(stream[i : i + 4], "little") for i in range(4, 4 + 4 * n_segments, 4)] + [len(stream)]
+    return bounds[0] == 64 and all(start < end for start, end in pairwise(bounds))

@@ -20,7 +20,9 @@ Pixels = npt.NDArray[np.float32]
 COARSE_MM = 2.0  # a shaft is about 30 mm wide: 15 samples, and a whole film is no more than 50 000 pixels
 EDGE_MM = 3.0  # scale of the gradients: above trabeculae and noise, below the width of a cortex pair
 BACKGROUND_MM = 25.0  # what varies more slowly than this is soft tissue, scatter or a field edge
-CONFIDENT = 0.25  # coherence from which the axis is believed; lines give 1, a round or cluttered field near 0
+BLACK = 0.02  # of the range: what is darker is taken as outside of the field
+MARGIN_MM = 10.0  # three times EDGE_MM, as far as a smoothed edge reaches
+CONFIDENT = 0.3  # coherence from which the axis is believed; lines give 1, a round or cluttered field near 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def long_axis(image: Image) -> Axis:
     coarse = block_mean(image, (factors[0], factors[1]))
     spacing = np.array(coarse.spacing_mm)
     bone = _brighter_than_surroundings(coarse)
+    bone *= _inside_field(coarse)
     total = float(bone.sum())
     height_mm, width_mm = coarse.size_mm
     if total <= 0:
@@ -135,8 +138,18 @@ def block_mean(image: Image, factors: tuple[int, int]) -> Image:
 def _brighter_than_surroundings(coarse: Image) -> Pixels:
     """How much each pixel exceeds the Gaussian mean around it; never negative."""
     sigma = BACKGROUND_MM / np.array(coarse.spacing_mm)
-    surroundings = ndimage.gaussian_filter(coarse.pixels, sigma, mode="nearest")
-    return np.maximum(coarse.pixels - surroundings, 0)
+    surroundings: Pixels = ndimage.gaussian_filter(coarse.pixels, sigma, mode="nearest")
+    excess: Pixels = np.maximum(coarse.pixels - surroundings, 0)
+    return excess
+
+
+def _inside_field(coarse: Image) -> npt.NDArray[np.bool_]:
+    """Where the picture is, some millimeters away from the black around it: edges of a collimated or
+    pasted field are the longest and strongest lines of an image, and say nothing about a bone."""
+    low, high = np.percentile(coarse.pixels, [0, 99])
+    black = coarse.pixels <= low + BLACK * (high - low)
+    distances_mm: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~black, sampling=coarse.spacing_mm)
+    return np.asarray(distances_mm > MARGIN_MM) if black.any() else np.ones(black.shape, bool)
 
 
 def _window_center_mm(

@@ -56,9 +56,7 @@ def _padded(stored: Stored, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
     return padded if padded.any() else None
 
 
-def _modality(
-    stored: Stored, dataset: Dataset, stored_range: tuple[int, int]
-) -> tuple[Pixels, tuple[float, float]]:
+def _modality(stored: Stored, dataset: Dataset, stored_range: tuple[int, int]) -> tuple[Pixels, tuple[float, float]]:
     """Modality LUT, or rescale, and the ends of the output range (PS3.3 C.11.1)."""
     if dataset.get("ModalityLUTSequence"):
         table, first = _table(dataset.ModalityLUTSequence[0])
@@ -77,9 +75,7 @@ def _modality(
     return pixels, (low, high)
 
 
-def _voi(
-    pixels: Pixels, ends: tuple[float, float], dataset: Dataset
-) -> tuple[Pixels, tuple[float, float]]:
+def _voi(pixels: Pixels, ends: tuple[float, float], dataset: Dataset) -> tuple[Pixels, tuple[float, float]]:
     """The first VOI LUT, or the first window if its function is SIGMOID (PS3.3 C.11.2)."""
     if dataset.get("VOILUTSequence"):
         table, first = _table(dataset.VOILUTSequence[0])

@@ -9,6 +9,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -30,16 +31,15 @@ MAX_DEPTH = 64
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PREAMBLE_BYTES = 128
 META_LENGTH_BYTES = 12  # (0002,0000) UL of four bytes, always the first element of the file meta
-PIXEL_DATA_UNDEFINED = tuple(
-    b"\xe0\x7f\x10\x00" + vr + b"\xff\xff\xff\xff" for vr in (b"OB\0\0", b"OW\0\0", b"")
-)
+PIXEL_DATA_UNDEFINED = tuple(b"\xe0\x7f\x10\x00" + vr + b"\xff\xff\xff\xff" for vr in (b"OB\0\0", b"OW\0\0", b""))
 
 
 def parse(data: bytes) -> FileDataset:
     """The DICOM object in `data`, with or without preamble and file meta, in any encoding.
 
-    Its file meta has a transfer syntax unless the file neither states one nor lets it be told. Values stay raw until they are
-    asked for, so asking may still raise pydicom's errors; sequences nest at most `MAX_DEPTH` deep.
+    Its file meta has a transfer syntax unless the file neither states one nor lets it be told. Values stay
+    raw until they are asked for, so asking may still raise pydicom's errors; sequences nest at most
+    `MAX_DEPTH` deep.
     Raises SetAside: not-dicom, truncated, too-large (inflates beyond `MAX_DATASET_BYTES`), unreadable.
     """
     has_preamble = data[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM"
@@ -88,8 +88,8 @@ def _check_inflated_size(data: bytes) -> None:
     if DeflatedExplicitVRLittleEndian.encode() not in data[:2048]:
         return
     stream = io.BytesIO(data)
-    meta = pydicom.filereader.read_preamble(stream, force=True), pydicom.filereader._read_file_meta_info(stream)
-    if meta[1].get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    read_preamble(stream, force=True)
+    if _read_file_meta_info(stream).get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     rest, n_bytes = stream.read(), 0
@@ -123,7 +123,7 @@ def _check_depth_and_lengths(dataset: Dataset) -> None:
 def _is_cut(element: RawDataElement) -> bool:
     if element.length == UNDEFINED_LENGTH or element.length == 0:
         return False
-    return element.value is None or len(cast(bytes, element.value)) < element.length
+    return element.value is None or len(element.value) < element.length
 
 
 def _is_sequence(element: DataElement | RawDataElement) -> bool:

@@ -3,13 +3,13 @@
 import hashlib
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
-from pydicom.pixels.decoders.base import Decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
     UID,
     JPEG2000TransferSyntaxes,
@@ -24,8 +24,10 @@ from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
 __all__ = ["MAX_PIXELS", "PixelFormat", "decode", "pixel_format", "pixel_sha256"]
 
-Stored = npt.NDArray[np.integer]
+Stored = npt.NDArray[np.integer[Any]]
 
+# pydicom annotates each option as if it were all of them.
+_AS_THEY_LIE: dict[str, Any] = {"correct_unused_bits": False}
 MAX_PIXELS = 100_000_000  # a 43 cm detector at 0.1 mm has 18 million
 
 
@@ -69,7 +71,7 @@ def decode(dataset: Dataset, max_pixels: int = MAX_PIXELS) -> Stored:
 def pixel_sha256(stored: Stored) -> str:
     """A hash of shape and values, the same in whatever container and transfer syntax they came; 64 hex digits."""
     digest = hashlib.sha256(np.array(stored.shape, "<i8").tobytes())
-    digest.update(np.ascontiguousarray(stored, "<i4" if stored.dtype.itemsize < 4 else "<i8"))
+    digest.update(np.ascontiguousarray(stored, "<i4" if stored.dtype.itemsize < 4 else "<i8").data)
     return digest.hexdigest()
 
 
@@ -104,9 +106,7 @@ def _read_format(dataset: Dataset) -> tuple[PixelFormat, int, str, int]:
     return form, samples, photometric, n_frames
 
 
-def _check_format(
-    form: PixelFormat, samples: int, photometric: str, n_frames: int, max_pixels: int
-) -> PixelFormat:
+def _check_format(form: PixelFormat, samples: int, photometric: str, n_frames: int, max_pixels: int) -> PixelFormat:
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise SetAside("color" if samples != 1 or photometric else "unreadable")
     if n_frames != 1:
@@ -145,7 +145,7 @@ def _check_native_length(dataset: Dataset, form: PixelFormat) -> None:
 
 def _decode_native(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
     try:
-        pixels, _ = decoder.as_array(dataset, raw=True, correct_unused_bits=False)
+        pixels, _ = decoder.as_array(dataset, raw=True, **_AS_THEY_LIE)
     except (*BROKEN_INPUT, zlib.error) as error:
         raise SetAside("unreadable") from error
     if form.bits_allocated == 1 or form.bits_stored == form.bits_allocated:
