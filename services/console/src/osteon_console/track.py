@@ -1,0 +1,111 @@
+"""Track: every topic in, one row a reception out.
+
+1. A batch of records is stored as events, and the receptions of the images that they name are worked out anew from
+   all events of each.
+2. The offsets are stored in the same transaction: each record counts once, wherever the process is killed.
+3. What an image's events say does not depend on their order, so that topics may be read side by side.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from osteon.bus import Record
+from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
+from osteon.runtime import logs
+from osteon_console.reception import Event, message_of, receptions
+from osteon_console.tables import EVENTS, POSITIONS, RECEPTIONS
+
+__all__ = ["TRACKED", "apply", "positions"]
+
+LOGGER = logs.logger(__name__)
+
+# What stages remember and what is released says nothing about the way of one image.
+TRACKED = tuple(topic for topic in TOPICS if topic not in (IMAGE_KNOWN, MODEL_RELEASED))
+_KEYED_BY_IMAGE = {topic.name for topic in TOPICS if topic.key == "image_id"} - {DEAD_LETTER.name}
+_LOCK = 0x05730  # any number that no other program locks in this PostgreSQL database
+
+
+def positions(engine: Engine) -> dict[tuple[str, int], int]:
+    """By topic and partition, the offset to read next."""
+    with engine.connect() as connection:
+        return {(topic, partition): offset for topic, partition, offset in connection.execute(select(POSITIONS))}
+
+
+def apply(engine: Engine, records: Sequence[Record]) -> int:
+    """Store `records` and what follows from them, in one transaction; gives the number of new ones.
+
+    Records that were stored before are passed over.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # two consoles on one database take turns
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        known = {(topic, partition): offset for topic, partition, offset in connection.execute(select(POSITIONS))}
+        new = [_row(record) for record in records if record.offset >= known.get((record.topic, record.partition), 0)]
+        if new:
+            connection.execute(insert(EVENTS), new)
+            _tell_anew(connection, {row["image_id"] for row in new} - {""})
+            _advance(connection, known, new)
+    return len(new)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    message = message_of(record.topic, record.value)
+    key = (record.key or b"").decode(errors="replace")
+    image_id = getattr(message, "image_id", "")
+    if message is None and record.value is not None:
+        # What can't be read is still an image that came in; its key names it on some topics.
+        LOGGER.error("record unreadable", extra={"topic": record.topic, "offset": record.offset})
+        image_id = key if record.topic in _KEYED_BY_IMAGE else ""
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "image_id": image_id,
+        "time_us": record.timestamp_ms * 1000,
+        "traceparent": _header(record, "traceparent"),
+        "replay_of": _header(record, "osteon-replay-of"),
+        "key": key,
+        "value": record.value,
+    }
+
+
+def _header(record: Record, name: str) -> str:
+    return dict(record.headers).get(name, b"").decode(errors="replace")
+
+
+def _tell_anew(connection: Connection, image_ids: set[str]) -> None:
+    """Work out the receptions of these images again, from all their events."""
+    events = defaultdict(list)
+    for row in connection.execute(select(EVENTS).where(EVENTS.c.image_id.in_(image_ids))):
+        events[row.image_id].append(
+            Event(
+                topic=row.topic,
+                partition=row.partition,
+                offset=row.offset,
+                time_us=row.time_us,
+                traceparent=row.traceparent,
+                replay_of=row.replay_of,
+                message=message_of(row.topic, row.value),
+            )
+        )
+    connection.execute(delete(RECEPTIONS).where(RECEPTIONS.c.image_id.in_(image_ids)))
+    rows = [asdict(row) for image_id, known in events.items() for row in receptions(image_id, known)]
+    if rows:
+        connection.execute(insert(RECEPTIONS), rows)
+
+
+def _advance(connection: Connection, known: dict[tuple[str, int], int], new: Iterable[dict[str, Any]]) -> None:
+    ahead: dict[tuple[str, int], int] = {}
+    for row in new:
+        place = (row["topic"], row["partition"])
+        ahead[place] = max(ahead.get(place, 0), row["offset"] + 1)
+    for (topic, partition), offset in ahead.items():
+        if (topic, partition) in known:
+            here = (POSITIONS.c.topic == topic) & (POSITIONS.c.partition == partition)
+            connection.execute(update(POSITIONS).where(here).values(next_offset=offset))
+        else:
+            connection.execute(insert(POSITIONS).values(topic=topic, partition=partition, next_offset=offset))
