@@ -1,0 +1,22 @@
+"""Ingest: DICOM objects come in by several doors, and go on without identifiers.
+
+At the door
+    doors.py            the ports, and the processes behind them
+    receive_dimse.py    C-STORE
+    receive_stow.py     STOW-RS; multipart.py splits its bodies
+    receive_folder.py   a watched folder
+    receive.py          what all doors do: seal into the inbox, announce, then say success
+    peek.py             the UIDs of an object, from its first bytes
+    sweep.py            announces what a receiver that died left behind
+
+Behind it
+    accept.py           the stage: duplicate, conflict, or new
+    deidentify.py       PS3.15 Basic Profile, from the standard's own table
+    burnt_in.py         text burnt into the picture
+    vault.py            who it was, for those who may know
+
+Both
+    identity.py         names under the site's key
+    seal.py             encryption that gives the same for the same
+    settings.py         every setting, with unit and default
+"""

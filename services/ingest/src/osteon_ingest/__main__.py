@@ -1,0 +1,122 @@
+"""`python -m osteon_ingest …`: the processes of the ingest service."""
+
+import argparse
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from osteon import bus, store
+from osteon.errors import Fatal
+from osteon.runtime import read_settings
+from osteon.runtime.service import run
+from osteon_ingest.identity import Keys
+from osteon_ingest.receive import Threshold
+from osteon_ingest.settings import IngestSettings
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+Command = Callable[[IngestSettings, threading.Event, argparse.Namespace], None]
+
+
+def doors(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace) -> None:
+    """all doors, and the sweeper, each in processes of its own"""
+    from osteon_ingest.doors import open_doors
+
+    Keys.from_site_key(settings.site_key.get_secret_value(), settings.key_epoch)  # refuse here, not in each child
+    open_doors(settings, stop)
+
+
+def receive_dimse(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
+    """one worker of the C-STORE door, on a socket of its parent"""
+    from osteon_ingest.receive_dimse import serve_dimse
+
+    serve_dimse(settings, _threshold(settings), socket.socket(fileno=given.socket), stop)
+
+
+def receive_stow(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
+    """one worker of the STOW-RS door, on a socket of its parent"""
+    from osteon_ingest.receive_stow import serve_stow
+
+    serve_stow(settings, _threshold(settings), socket.socket(fileno=given.socket), stop)
+
+
+def receive_folder(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace) -> None:
+    """the watched folder"""
+    from osteon_ingest.receive_folder import watch_folder
+
+    if settings.folder is None:
+        raise Fatal("there is no folder to watch; set OSTEON_FOLDER")
+    watch_folder(settings.folder, settings.folder_look_s, _threshold(settings), stop)
+
+
+def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
+    """announce what was put into the inbox and never announced"""
+    from osteon_ingest.sweep import Announced, sweep, sweep_for_ever
+
+    threshold, announced = _threshold(settings), Announced(bus.connect(settings.kafka_servers))
+    if given.for_ever:
+        sweep_for_ever(threshold, announced, settings, stop)
+    else:
+        sweep(threshold, announced, settings.sweep_after_s)
+
+
+def _threshold(settings: IngestSettings) -> Threshold:
+    """What an image passes on its way in, on the real store and bus."""
+    objects = store.connect(
+        settings.store_endpoint,
+        settings.store_access_key,
+        settings.store_secret_key.get_secret_value(),
+        settings.store_is_secure,
+    )
+    return Threshold(
+        settings.site,
+        Keys.from_site_key(settings.site_key.get_secret_value(), settings.key_epoch),
+        objects,
+        bus.connect(settings.kafka_servers).publisher(None),
+        settings.max_object_bytes,
+    )
+
+
+def _die_with(parent: int) -> None:
+    """Get SIGTERM when the parent is gone, so that no worker holds a port that nobody owns (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # gone before that was set
+        sys.exit()
+
+
+COMMANDS: dict[str, Command] = {
+    "doors": doors,
+    "receive-dimse": receive_dimse,
+    "receive-stow": receive_stow,
+    "receive-folder": receive_folder,
+    "sweep": sweep,
+}
+
+
+def main() -> None:
+    """Read the command line and run one process until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m osteon_ingest", description="Receive, accept and de-identify.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        one = commands.add_parser(name, help=command.__doc__)
+        one.add_argument("--parent", type=int, help="process id of the parent, to end with it")
+        if name in ("receive-dimse", "receive-stow"):
+            one.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
+        if name == "sweep":
+            one.add_argument("--for-ever", action="store_true", help="again and again, every OSTEON_SWEEP_EVERY_S")
+    given = parser.parse_args()
+    if given.parent is not None:
+        _die_with(given.parent)
+    run(
+        f"ingest-{given.command}",
+        lambda: read_settings(IngestSettings),
+        lambda settings, stop: COMMANDS[given.command](settings, stop, given),
+    )
+
+
+if __name__ == "__main__":
+    main()

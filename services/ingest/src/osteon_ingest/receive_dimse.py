@@ -1,0 +1,139 @@
+"""Receive by DIMSE: a C-STORE SCP (PS3.4 Annex B) that says success only for what is safe.
+
+Several of these processes share one listening socket, which their parent bound: see `doors.py`.
+"""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable
+from socketserver import BaseServer
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification
+from pynetdicom.transport import ThreadedAssociationServer
+from typing_extensions import override
+
+from osteon.contracts import DOOR_DIMSE
+from osteon.errors import OsteonError, SetAside
+from osteon.runtime import metrics
+from osteon_ingest.peek import Header
+from osteon_ingest.receive import Mismatch, Threshold, receive
+from osteon_ingest.settings import IngestSettings
+
+__all__ = ["serve_dimse"]
+
+# Statuses of PS3.4 table B.2-1
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+
+
+def serve_dimse(
+    settings: IngestSettings, threshold: Threshold, listening: socket.socket, stop: threading.Event
+) -> None:
+    """Accept associations on `listening` until `stop`, then let open ones end, for `drain_s` seconds at most."""
+    handlers: list[Any] = [
+        (evt.EVT_C_STORE, lambda event: _store(threshold, event)),
+        (evt.EVT_C_ECHO, lambda _: SUCCESS),
+        (evt.EVT_PDU_RECV, lambda event: _bound_memory(event, threshold.max_object_bytes)),
+    ]
+    server = _entity(settings).make_server(
+        listening.getsockname()[:2], evt_handlers=handlers, server_class=_shared_server(listening)
+    )
+    accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, name="dimse")
+    accepting.start()
+    stop.wait()
+    server.shutdown()
+    accepting.join()
+    _drain(lambda: server.active_associations, settings.drain_s)
+
+
+def _entity(settings: IngestSettings) -> AE:
+    entity = AE(settings.aet)
+    entity.maximum_associations = settings.dimse_associations
+    entity.maximum_pdu_size = settings.dimse_pdu_bytes
+    entity.network_timeout = settings.dimse_network_timeout_s
+    entity.acse_timeout = settings.dimse_acse_timeout_s
+    entity.dimse_timeout = settings.dimse_network_timeout_s
+    entity.require_called_aet = settings.dimse_requires_called_aet
+    entity.add_supported_context(Verification)
+    for context in AllStoragePresentationContexts:
+        entity.add_supported_context(str(context.abstract_syntax), AllTransferSyntaxes)
+    return entity
+
+
+def _shared_server(listening: socket.socket) -> type[ThreadedAssociationServer]:
+    """A server class on a socket that is bound already and shared with other processes."""
+
+    class SharedServer(ThreadedAssociationServer):
+        daemon_threads = True  # they only start an association's own thread
+
+        @override
+        def server_bind(self) -> None:
+            assert self.socket is not None
+            self.socket.close()  # the fresh one of the base class
+            # Each connection wakes all processes and one gets it; the others must not block in accept().
+            listening.setblocking(False)
+            self.socket = listening
+            self.server_address = listening.getsockname()
+
+        @override
+        def server_activate(self) -> None:
+            """It listens already."""
+
+        @override
+        def shutdown(self) -> None:
+            # Not the one of pynetdicom: it shuts the socket down, which closes the port for the other processes too.
+            BaseServer.shutdown(self)
+            assert self.socket is not None
+            self.socket.close()
+
+    return SharedServer
+
+
+def _store(threshold: Threshold, event: evt.Event) -> Dataset:
+    if getattr(event.assoc, "osteon_is_too_large", False):
+        event.assoc.osteon_is_too_large = False
+        metrics.RECEIVED.labels("dimse", "too-large").inc()
+        return _answer(OUT_OF_RESOURCES, "too-large")
+    request = event.request
+    claimed = Header(str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID), "")
+    try:
+        receive(threshold, DOOR_DIMSE, event.encoded_dataset(), claimed)
+    except SetAside as refusal:
+        return _answer(CANNOT_UNDERSTAND, refusal.reason)
+    except Mismatch as mismatch:
+        return _answer(DATA_SET_DOES_NOT_MATCH, str(mismatch))
+    except OsteonError:
+        return _answer(OUT_OF_RESOURCES, "not safe now, keep it and send it again")
+    return _answer(SUCCESS)
+
+
+def _answer(status: int, comment: str = "") -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    if comment:
+        answer.ErrorComment = comment[:64]  # as long as an LO may be
+    return answer
+
+
+def _bound_memory(event: evt.Event, max_object_bytes: int) -> None:
+    """Let go of an object as soon as it is too large; its C-STORE is refused when its last byte has come."""
+    message = event.assoc.dimse.message
+    if message is not None and message.data_set.tell() > max_object_bytes:
+        message.data_set = io.BytesIO()
+        event.assoc.osteon_is_too_large = True
+
+
+def _drain(open_associations: Callable[[], list[Any]], drain_s: float) -> None:
+    deadline = time.monotonic() + drain_s
+    while open_associations() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for association in open_associations():
+        association.abort()

@@ -1,0 +1,82 @@
+"""Settings of the ingest service, read once from environment variables that begin with `OSTEON_`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from osteon.runtime import Settings
+
+__all__ = ["IngestSettings"]
+
+
+class IngestSettings(Settings):
+    """What the doors and the stage behind them need to know."""
+
+    site_key: SecretStr
+    """Secret of the site: 32 random bytes or more, as hexadecimal or base64 text; all keys come from it. No default."""
+
+    key_epoch: str = "1"
+    """Name of the site key in use; changes with it."""
+
+    max_object_bytes: int = Field(default=512 * 1024 * 1024, gt=0)
+    """Largest DICOM object that is taken in, in bytes; each sender may keep one of them in memory."""
+
+    dimse_host: str = "0.0.0.0"  # noqa: S104 - a door is for those outside
+    """Address that the C-STORE door listens on."""
+
+    dimse_port: int = Field(default=11112, ge=0, le=65535)
+    """Port of the C-STORE door; 0 closes it."""
+
+    aet: str = Field(default="OSTEON", min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
+    """AE title of the C-STORE door."""
+
+    dimse_requires_called_aet: bool = False
+    """Whether associations that call another AE title than `aet` are rejected."""
+
+    dimse_workers: int = Field(default=2, ge=1, le=64)
+    """Processes that share the C-STORE port; one a core is best."""
+
+    dimse_associations: int = Field(default=50, ge=1)
+    """Associations that one worker has open at a time; more are rejected as a passing local limit."""
+
+    dimse_pdu_bytes: int = Field(default=128 * 1024, ge=4096, le=16 * 1024 * 1024)
+    """Largest PDU that senders may use, in bytes; small ones make the door slow."""
+
+    dimse_network_timeout_s: float = Field(default=60.0, gt=0)
+    """Silence on an open association after which it is aborted, in seconds."""
+
+    dimse_acse_timeout_s: float = Field(default=30.0, gt=0)
+    """How long negotiating or releasing an association may take, in seconds."""
+
+    stow_host: str = "0.0.0.0"  # noqa: S104
+    """Address that the STOW-RS door listens on."""
+
+    stow_port: int = Field(default=8042, ge=0, le=65535)
+    """Port of the STOW-RS door; 0 closes it."""
+
+    stow_workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the STOW-RS port."""
+
+    stow_requests: int = Field(default=16, ge=1)
+    """STOW-RS requests that one worker answers at a time; more get 503."""
+
+    stow_max_request_bytes: int = Field(default=4 * 1024 * 1024 * 1024, gt=0)
+    """Largest STOW-RS request, in bytes; a larger one gets 413."""
+
+    stow_silence_timeout_s: float = Field(default=60.0, gt=0)
+    """Silence in the middle of a STOW-RS request after which it is given up, in seconds."""
+
+    folder: Path | None = None
+    """Folder whose files are taken in; none by default. Received ones move to `done/`, others to `refused/`."""
+
+    folder_look_s: float = Field(default=1.0, gt=0)
+    """Time between two looks at the folder, in seconds; a file is taken when two looks see it unchanged."""
+
+    sweep_every_s: float = Field(default=300.0, ge=0)
+    """Time between two sweeps of the inbox for objects that were never announced, in seconds; 0 never sweeps."""
+
+    sweep_after_s: float = Field(default=600.0, gt=0)
+    """Age from which an object in the inbox counts as forgotten, in seconds; longer than any answer takes."""
+
+    drain_s: float = Field(default=25.0, ge=0)
+    """How long a door that is told to stop waits for those who are sending, in seconds."""
