@@ -125,7 +125,7 @@ def _shaft_radii_mm(femur: Femur, s: FloatArray) -> tuple[FloatArray, FloatArray
 
 def _beak_mm(femur: Femur, s: FloatArray) -> FloatArray:
     distance = (s - femur.beak_level_mm) / BEAK_WIDTH_MM
-    return np.asarray(femur.beak_mm * np.exp(-np.abs(distance) ** 1.5), dtype=np.float32)
+    return np.asarray(femur.beak_mm * np.exp(-(np.abs(distance) ** 1.5)), dtype=np.float32)
 
 
 def _ellipse(x: FloatArray, radius: FloatArray | float, depth: FloatArray | float) -> FloatArray:

@@ -8,6 +8,7 @@ oblique, comminuted, wedge-shaped, sometimes transverse. The features of both cl
 single sign decides. How often each occurs is a plausible choice, not fitted to patients.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -41,6 +42,7 @@ class Line:
     jags_mm: FloatArray
 
     def at(self, x: FloatArray, wall: float) -> FloatArray:
+        """Level of the surface in mm at each x, on the `FRONT` or the `BACK` wall."""
         medial = np.clip((-x / self.radius_mm - 0.15) / 0.85, 0, 1.3)
         rough = np.interp(x, np.arange(self.jags_mm.size) - 40.0, self.jags_mm)
         tilted = (self.slope + wall * self.twist) * np.clip(x, -40, 40)
@@ -92,9 +94,7 @@ def _atypical(femur: Femur, level_mm: float, rng: np.random.Generator) -> tuple[
     if rng.random() < 0.3:
         depth_mm = float(rng.uniform(0.45, 1.4)) * femur.radius_mm
         crack_width_mm = float(rng.uniform(0.6, 1.8))
-        return femur, Fracture(
-            "atypical", "incomplete", level_mm, (), line, femur.radius_mm - depth_mm, crack_width_mm
-        )
+        return femur, Fracture("atypical", "incomplete", level_mm, (), line, femur.radius_mm - depth_mm, crack_width_mm)
     fragments = _two_pieces(line, _displacement(rng, scale=0.8), rng)
     if rng.random() < 0.1:  # minimal comminution
         fragments += (_chip(femur, line, rng),)
@@ -182,7 +182,7 @@ def _several_pieces(
             shift_mm=(float(rng.normal(0, 2.5)), float(np.sign(left + right) * rng.uniform(0.5, 7.0))),
             turn_rad=float(np.radians(rng.normal(0, 9))),
         )
-        for left, right in zip(cuts_mm[:-1], cuts_mm[1:], strict=True)
+        for left, right in itertools.pairwise(cuts_mm)
     )
     return (Fragment(above=None, below=upper), replace(moved, above=lower, below=None), *splinters)
 

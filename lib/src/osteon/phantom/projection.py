@@ -50,15 +50,21 @@ def draw_pose(femur: Femur, fracture: Fracture, rng: np.random.Generator) -> Pos
 
 
 def project(
-    femur: Femur, thigh: Thigh, fracture: Fracture, pose: Pose, *, field_mm: tuple[float, float], spacing_mm: float,
+    femur: Femur,
+    thigh: Thigh,
+    fracture: Fracture,
+    pose: Pose,
+    *,
+    field_mm: tuple[float, float],
+    spacing_mm: float,
     rng: np.random.Generator,
 ) -> Thickness:
     """Thickness maps over a field of (height, width) in mm. `rng` draws only the texture, on a grid of 2 mm that is
     the same for every `spacing_mm`."""
     s, x = _bone_coordinates(pose, field_mm, spacing_mm)
     cortex_mm, spongy_mm = _broken_bone(femur, fracture, s, x, spacing_mm)
-    muscle_texture, bone_texture = (_texture(field_mm, s.shape, rng, along_mm) for along_mm in (22.0, 2.5))
-    spongy_mm = spongy_mm * np.clip(1 + 0.6 * bone_texture, 0, None)
+    muscle_texture = _texture(field_mm, s, rng, along_mm=22.0)
+    spongy_mm = spongy_mm * np.clip(1 + 0.25 * _texture(field_mm, s, rng, along_mm=2.5), 0, None)
 
     narrowing = 1 - thigh.taper * np.clip((s - 60) / femur.length_mm, -0.2, 1)
     axis_x = -thigh.medial_offset_mm * narrowing
@@ -72,8 +78,13 @@ def project(
     muscle_mm = np.clip(lean_mm * (1 - marbling) - bone_mm, 0, None)
     fat_mm = whole_mm - lean_mm + lean_mm * marbling
     density = np.float32(femur.bone_density)
-    maps = (cortex_mm * density, spongy_mm * density, muscle_mm, fat_mm)
-    return Thickness(*(np.asarray(tissue_mm, dtype=np.float32) for tissue_mm in maps), spacing_mm=spacing_mm)
+    return Thickness(
+        cortex_mm=cortex_mm * density,
+        spongy_mm=(spongy_mm * density).astype(np.float32),
+        muscle_mm=muscle_mm.astype(np.float32),
+        fat_mm=fat_mm.astype(np.float32),
+        spacing_mm=spacing_mm,
+    )
 
 
 def _bone_coordinates(pose: Pose, field_mm: tuple[float, float], spacing_mm: float) -> tuple[FloatArray, FloatArray]:
@@ -98,7 +109,7 @@ def _broken_bone(
         rows = _rows_within_reach(fragment, s)
         fragment_s, fragment_x = _moved_back(fragment, fracture.level_mm, s[rows], x[rows])
         outer, inner = bone_half_depths_mm(femur, fragment_s, fragment_x)
-        share = _share_front(fragment, fracture, fragment_s, fragment_x, spacing_mm)
+        share = _share(fragment, fracture, fragment_s, fragment_x, spacing_mm)
         cortex_mm[rows] += (outer - inner) * share
         spongy_mm[rows] += inner * spongy_fraction(femur, fragment_s) * share
     return cortex_mm, spongy_mm
@@ -120,9 +131,7 @@ def _moved_back(fragment: Fragment, level_mm: float, s: FloatArray, x: FloatArra
     return cos * ds + sin * dx + np.float32(level_mm), -sin * ds + cos * dx
 
 
-def _share_front(
-    fragment: Fragment, fracture: Fracture, s: FloatArray, x: FloatArray, spacing_mm: float
-) -> FloatArray:
+def _share(fragment: Fragment, fracture: Fracture, s: FloatArray, x: FloatArray, spacing_mm: float) -> FloatArray:
     """How many of the two walls that a ray meets belong to the fragment, 0 to 2; edges are shared over one pixel."""
     share = np.zeros_like(s)
     for wall in (FRONT, BACK):
@@ -138,29 +147,28 @@ def _share_front(
     return share * _beyond(x - left, spacing_mm) * _beyond(right - x, spacing_mm)
 
 
-def _crack(
-    fracture: Fracture, line: Line, s: FloatArray, x: FloatArray, wall: float, spacing_mm: float
-) -> FloatArray:
+def _crack(fracture: Fracture, line: Line, s: FloatArray, x: FloatArray, wall: float, spacing_mm: float) -> FloatArray:
     """The share of a pixel that lies in a crack, which narrows from the lateral edge to its end."""
     opened = np.clip((x - fracture.crack_end_mm) / line.radius_mm, 0, 1) ** 0.5 * fracture.crack_width_mm
-    return np.clip((opened / 2 - np.abs(s - line.at(x, wall))) / spacing_mm + 0.5, 0, 1) * (opened > 0)
+    return np.asarray(_beyond(opened / 2 - np.abs(s - line.at(x, wall)), spacing_mm) * (opened > 0), dtype=np.float32)
 
 
 def _beyond(distance_mm: FloatArray, spacing_mm: float) -> FloatArray:
-    return np.clip(distance_mm / spacing_mm + 0.5, 0, 1)
+    return np.asarray(np.clip(distance_mm / spacing_mm + 0.5, 0, 1), dtype=np.float32)
 
 
 def _chord_mm(x: FloatArray, half_width_mm: FloatArray, half_depth_mm: FloatArray) -> FloatArray:
     """Length of the ray at x through an elliptic cylinder."""
-    return 2 * np.clip(half_depth_mm, 0, None) * np.sqrt(np.clip(1 - (x / np.maximum(half_width_mm, 1)) ** 2, 0, None))
+    inside = 1 - np.square(x / np.maximum(half_width_mm, 1))
+    return np.asarray(2 * np.clip(half_depth_mm, 0, None) * np.sqrt(np.clip(inside, 0, None)), dtype=np.float32)
 
 
 def _texture(
-    field_mm: tuple[float, float], shape: tuple[int, int], rng: np.random.Generator, along_mm: float
+    field_mm: tuple[float, float], like: FloatArray, rng: np.random.Generator, *, along_mm: float
 ) -> FloatArray:
     """Smooth noise of unit variance, `along_mm` long and a third of that wide, on a grid of 2 mm made finer."""
     n_rows, n_columns = (round(side_mm / 2) for side_mm in field_mm)
     noise = gaussian_filter(rng.standard_normal((n_rows, n_columns), dtype=np.float32), (along_mm / 2, along_mm / 6))
     noise /= noise.std()
-    scaled = zoom(noise, (shape[0] / n_rows, shape[1] / n_columns), order=1, grid_mode=True, mode="nearest")
-    return np.asarray(scaled, dtype=np.float32)
+    scale = like.shape[0] / n_rows, like.shape[1] / n_columns
+    return np.asarray(zoom(noise, scale, order=1, grid_mode=True, mode="nearest"), dtype=np.float32)

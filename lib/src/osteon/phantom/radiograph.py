@@ -26,7 +26,7 @@ FINEST_RENDERED_MM = 0.3  # about the blur of focus and detector together; finer
 ANATOMY = {  # body part: code of SNOMED CT, which DICOM's context group 4009 uses, and its meaning
     "FEMUR": ("71341001", "Femur"),
     "THIGH": ("68367000", "Thigh"),
-    "CHEST": ("43799004", "Chest"),
+    "CHEST": ("51185008", "Chest"),
 }
 
 

@@ -18,10 +18,10 @@ FloatArray = npt.NDArray[np.float32]
 class Look:
     """The processing of a site's radiographs; every value is per image jittered by a little.
 
-    `gamma` bends the tone curve and `toe` rounds both its ends; `latitude` is the share of slow brightness changes (over
-    `slow_mm`) that is taken out; `sharpening` is how much of the detail finer than `sharp_mm` is added again; `margins` are
-    the shares of the output range left below the skin and above the densest bone. `window` is the part of the range that
-    the file's VOI window shows, (center, width) as shares, or None for the whole.
+    `gamma` bends the tone curve and `toe` rounds both its ends; `latitude` is the share of slow brightness changes
+    (over `slow_mm`) that is taken out; `sharpening` is how much of the detail finer than `sharp_mm` is added again;
+    `margins` are the shares of the output range left below the skin and above the densest bone. `window` is the part
+    of the range that the file's VOI window shows, (center, width) as shares, or None for the whole.
     """
 
     gamma: float = 1.0
@@ -49,7 +49,10 @@ class Site:
     beam: Beam
     detector: Detector
     look: Look = field(default_factory=Look)
-    collimation_mm: tuple[float, float] = (0.0, 0.0)  # most that the blades cover on a side: (top and bottom, left and right)
+    collimation_mm: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # most that the blades cover on a side: (top and bottom, left and right)
     is_crosswise: bool = False  # the detector lies across the leg, and the file keeps it so
     kvp: int = 70
     body_part: str = "FEMUR"
@@ -74,33 +77,95 @@ JPEG_LOSSLESS, JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2
 
 SITES = (
     Site(
-        "birch", "DX", "Phantom Optics", 0.1, (350, 235), 14, "MONOCHROME2", EXPLICIT,
-        Beam((0.45, 0.42, 0.13)), Detector(3.0, 0.65, 0.12, 0.25), Look(gamma=0.9, sharpening=0.5, latitude=0.25),
-        collimation_mm=(8, 18), kvp=73,
+        "birch",
+        "DX",
+        "Phantom Optics",
+        0.1,
+        (350, 235),
+        14,
+        "MONOCHROME2",
+        EXPLICIT,
+        Beam((0.45, 0.42, 0.13)),
+        Detector(3.0, 0.65, 0.12, 0.25),
+        Look(gamma=0.9, sharpening=0.5, latitude=0.25),
+        collimation_mm=(8, 18),
+        kvp=73,
     ),
     Site(
-        "cedar", "CR", "Plate and Sons", 0.2, (340, 220), 10, "MONOCHROME1", RLE,
-        Beam((0.55, 0.37, 0.08)), Detector(4.0, 0.25, 0.25, 0.55), Look(gamma=1.25, toe=0.6, margins=(0.02, 0.1)),
-        collimation_mm=(15, 10), kvp=66, body_part="THIGH",
+        "cedar",
+        "CR",
+        "Plate and Sons",
+        0.2,
+        (340, 220),
+        10,
+        "MONOCHROME1",
+        RLE,
+        Beam((0.55, 0.37, 0.08)),
+        Detector(4.0, 0.25, 0.25, 0.55),
+        Look(gamma=1.25, toe=0.6, margins=(0.02, 0.1)),
+        collimation_mm=(15, 10),
+        kvp=66,
+        body_part="THIGH",
     ),
     Site(
-        "elm", "DX", "Flat Panel Works", 0.143, (345, 240), 12, "MONOCHROME2", JPEG_LOSSLESS,
-        Beam((0.38, 0.46, 0.16)), Detector(2.0, 0.6, 0.15, 0.35), Look(gamma=0.75, latitude=0.5, sharpening=1.1, sharp_mm=1.2),
-        collimation_mm=(5, 30), kvp=77,
+        "elm",
+        "DX",
+        "Flat Panel Works",
+        0.143,
+        (345, 240),
+        12,
+        "MONOCHROME2",
+        JPEG_LOSSLESS,
+        Beam((0.38, 0.46, 0.16)),
+        Detector(2.0, 0.6, 0.15, 0.35),
+        Look(gamma=0.75, latitude=0.5, sharpening=1.1, sharp_mm=1.2),
+        collimation_mm=(5, 30),
+        kvp=77,
     ),
     Site(
-        "hazel", "CR", "Plate and Sons", 0.25, (335, 205), 12, "MONOCHROME1", IMPLICIT,
-        Beam((0.6, 0.34, 0.06)), Detector(1.6, 0.22, 0.28, 0.7), Look(gamma=1.0, toe=0.25, window=(0.52, 0.7)), kvp=64,
+        "hazel",
+        "CR",
+        "Plate and Sons",
+        0.25,
+        (335, 205),
+        12,
+        "MONOCHROME1",
+        IMPLICIT,
+        Beam((0.6, 0.34, 0.06)),
+        Detector(1.6, 0.22, 0.28, 0.7),
+        Look(gamma=1.0, toe=0.25, window=(0.52, 0.7)),
+        kvp=64,
     ),
     Site(
-        "maple", "DX", "Phantom Optics", 0.16, (340, 230), 16, "MONOCHROME2", JPEG_2000_LOSSLESS,
-        Beam((0.42, 0.44, 0.14)), Detector(2.5, 0.68, 0.14, 0.2), Look(gamma=1.4, sharpening=0.3, window=(0.45, 0.8)),
-        collimation_mm=(10, 12), is_crosswise=True, kvp=75,
+        "maple",
+        "DX",
+        "Phantom Optics",
+        0.16,
+        (340, 230),
+        16,
+        "MONOCHROME2",
+        JPEG_2000_LOSSLESS,
+        Beam((0.42, 0.44, 0.14)),
+        Detector(2.5, 0.68, 0.14, 0.2),
+        Look(gamma=1.4, sharpening=0.3, window=(0.45, 0.8)),
+        collimation_mm=(10, 12),
+        is_crosswise=True,
+        kvp=75,
     ),
     Site(
-        "rowan", "DX", "Flat Panel Works", 0.125, (340, 215), 15, "MONOCHROME1", EXPLICIT,
-        Beam((0.5, 0.4, 0.1)), Detector(1.2, 0.55, 0.18, 0.45), Look(gamma=1.1, toe=0.4, latitude=0.35, sharpening=1.6, sharp_mm=0.8),
-        collimation_mm=(20, 5), kvp=70,
+        "rowan",
+        "DX",
+        "Flat Panel Works",
+        0.125,
+        (340, 215),
+        15,
+        "MONOCHROME1",
+        EXPLICIT,
+        Beam((0.5, 0.4, 0.1)),
+        Detector(1.2, 0.55, 0.18, 0.45),
+        Look(gamma=1.1, toe=0.4, latitude=0.35, sharpening=1.6, sharp_mm=0.8),
+        collimation_mm=(20, 5),
+        kvp=70,
     ),
 )
 
@@ -119,7 +184,9 @@ def develop(signal: FloatArray, site: Site, letter: str, rng: np.random.Generato
     dark /= np.float32((high - low) * rng.uniform(0.93, 1.08))
     # 3. Latitude and detail.
     if look.latitude:
-        dark -= np.float32(look.latitude) * (_blurred(np.clip(dark, -0.3, 1.2), look.slow_mm, pitch_mm) - np.float32(0.5))
+        dark -= np.float32(look.latitude) * (
+            _blurred(np.clip(dark, -0.3, 1.2), look.slow_mm, pitch_mm) - np.float32(0.5)
+        )
     if look.sharpening:
         strength = np.float32(look.sharpening * rng.uniform(0.8, 1.2))
         dark += strength * (dark - _blurred(dark, look.sharp_mm, pitch_mm))

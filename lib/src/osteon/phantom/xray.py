@@ -40,8 +40,11 @@ class Beam:
 
 @dataclass(frozen=True)
 class Detector:
-    """`dose_uGy` reaches the detector behind the thigh; `efficiency` is the DQE; `blur_mm` the sigma of the point spread
-    of focus and detector together; `scatter_ratio` scatter over primary, behind the grid."""
+    """What receives the X-rays.
+
+    `dose_uGy` is the air kerma behind the thigh; `efficiency` the DQE; `blur_mm` the sigma of the point spread of focus
+    and detector together; `scatter_ratio` scatter over primary, behind the grid.
+    """
 
     dose_uGy: float  # noqa: N815  (the unit is written so)
     efficiency: float
@@ -80,7 +83,10 @@ def expose(
     signal += noise
     # 2. Blur: a third of a pixel and less can't be seen.
     sigma = detector.blur_mm / pitch_mm
-    return gaussian_filter(signal, sigma, truncate=2.5) if sigma > 0.35 else signal
+    if sigma <= 0.35:
+        return signal
+    blurred: FloatArray = gaussian_filter(signal, sigma, truncate=2.5)
+    return blurred
 
 
 def resized(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
@@ -97,4 +103,6 @@ def _scatter(primary: FloatArray, spacing_mm: float) -> FloatArray:
         max(2, round(primary.shape[0] * spacing_mm / SCATTER_GRID_MM)),
         max(2, round(primary.shape[1] * spacing_mm / SCATTER_GRID_MM)),
     )
-    return gaussian_filter(resized(primary, coarse), SCATTER_SPREAD_MM / SCATTER_GRID_MM, mode="nearest")
+    sigma = SCATTER_SPREAD_MM / SCATTER_GRID_MM
+    smooth: FloatArray = gaussian_filter(resized(primary, coarse), sigma, mode="nearest")
+    return smooth
