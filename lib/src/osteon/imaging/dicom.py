@@ -5,13 +5,25 @@ import math
 from pydicom.dataset import Dataset, FileDataset
 
 from osteon.errors import SetAside
+from osteon.imaging.derived import derived_dicom, derived_uid, is_own_output
 from osteon.imaging.grayscale import bone_bright
 from osteon.imaging.image import Image
 from osteon.imaging.parse import parse
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon.imaging.stored import MAX_PIXELS, Stored, decode, pixel_format, pixel_sha256
 
-__all__ = ["MAX_PIXELS", "decode", "image_from", "pixel_sha256", "pixel_spacing_mm", "read_dataset", "read_image"]
+__all__ = [
+    "MAX_PIXELS",
+    "decode",
+    "derived_dicom",
+    "derived_uid",
+    "image_from",
+    "is_own_output",
+    "pixel_sha256",
+    "pixel_spacing_mm",
+    "read_dataset",
+    "read_image",
+]
 
 
 def read_dataset(data: bytes) -> FileDataset:
