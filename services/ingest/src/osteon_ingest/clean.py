@@ -1,0 +1,153 @@
+"""Clean one value at a time: what of a DICOM value may stay, and what stands in for it.
+
+Each function gives the new value or `DROP`. What can't be read is dropped; nothing is guessed.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pydicom.dataelem import DataElement
+from pydicom.uid import UID, UID_dictionary
+
+from osteon_ingest.identity import Keys, new_uid, shift_date
+from osteon_ingest.profile import words
+
+__all__ = ["DROP", "dummy", "moved_in_time", "new_uids", "only_known_words", "safe"]
+
+
+class _Drop:
+    """The attribute must go."""
+
+
+DROP: Final = _Drop()
+
+NUMBER = re.compile(r" *[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)? *", re.ASCII)
+WHOLE_NUMBER = re.compile(r" *[-+]?\d{1,10} *", re.ASCII)
+AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
+TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)? *", re.ASCII)
+DATE_TIME = re.compile(r"(\d{8})((?:\d{2}){0,3}(?:\.\d{1,6})?([-+]\d{4})?) *", re.ASCII)
+ZONE = re.compile(r"[-+]\d{4} *", re.ASCII)
+OLDEST_YEARS = 90  # there are so few older people that an age would point at one (HIPAA, Safe Harbor)
+BINARY_NUMBERS = ("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")
+LUT_DATA = 0x00283006  # with the pixels themselves, the only bulk data that may stay
+PIXEL_DATA = 0x7FE00010
+NAMED_UNITS = (0x00281054, 0x00283004)  # Rescale Type and Modality LUT Type: LO, but of defined terms
+DUMMIES = {
+    "AE": "REMOVED",
+    "AS": "000Y",
+    "CS": "REMOVED",
+    "DA": "19000101",
+    "DS": "0",
+    "DT": "19000101",
+    "IS": "0",
+    "LO": "REMOVED",
+    "LT": "REMOVED",
+    "PN": "REMOVED",
+    "SH": "REMOVED",
+    "ST": "REMOVED",
+    "TM": "000000",
+    "UC": "REMOVED",
+    "UT": "REMOVED",
+    "FD": 0.0,
+    "FL": 0.0,
+    "SL": 0,
+    "SS": 0,
+    "UL": 0,
+    "US": 0,
+}
+
+
+def safe(element: DataElement) -> Any:
+    """The value, if one of its kind can't identify anybody: a number or a defined term."""
+    if element.tag in (PIXEL_DATA, LUT_DATA):
+        return element.value
+    if element.VR in BINARY_NUMBERS:
+        return element.value if all(isinstance(one, int | float) for one in _each(element)) else DROP
+    if element.VR == "DS":
+        return _all_match(element, NUMBER)
+    if element.VR == "IS":
+        return _all_match(element, WHOLE_NUMBER)
+    if element.VR == "AS":
+        return _age(element)
+    if element.VR == "CS" or element.tag in NAMED_UNITS:
+        return _defined_terms(element)
+    return DROP
+
+
+def new_uids(element: DataElement, keys: Keys) -> Any:
+    """Each UID replaced, but those that the standard itself registers, which name kinds of things."""
+    if element.VR != "UI":
+        return DROP
+    texts = [str(one) for one in _each(element)]
+    return [one if not one or UID(one) in UID_dictionary else new_uid(keys, one) for one in texts]
+
+
+def moved_in_time(element: DataElement, days: int) -> Any:
+    """Dates and the date in each datetime moved by `days`; times of day and time zones as they are."""
+    texts = [str(one) for one in _each(element)]
+    if element.VR == "DA":
+        return _all([shift_date(one, days) for one in texts])
+    if element.VR == "DT":
+        return _all([_moved_datetime(one, days) for one in texts])
+    pattern = TIME if element.VR == "TM" else ZONE
+    return texts if all(pattern.fullmatch(one) for one in texts) else DROP
+
+
+def only_known_words(element: DataElement) -> Any:
+    """A text with only those of its words that tell of anatomy and projection, in upper case."""
+    texts = [" ".join(_known(str(one))) for one in _each(element)]
+    # Where the standard allows one text only, "\\" is part of it; here no value has one any more.
+    return _all([one[:64].rstrip() if element.VR != "CS" else one[:16].rstrip() for one in texts])
+
+
+def dummy(element: DataElement) -> Any:
+    """A value that says nothing; an empty one stays empty."""
+    if element.is_empty:
+        return None
+    return DUMMIES.get(element.VR, DROP)
+
+
+def _each(element: DataElement) -> Iterable[Any]:
+    if element.is_empty:
+        return []
+    return element.value if element.VM > 1 else [element.value]
+
+
+def _all(texts: list[str]) -> Any:
+    return texts if all(texts) else DROP
+
+
+def _all_match(element: DataElement, pattern: re.Pattern[str]) -> Any:
+    texts = [str(getattr(one, "original_string", one)).strip() for one in _each(element)]
+    if not all(pattern.fullmatch(one) for one in texts):
+        return DROP
+    # Writers exist that exceed the 16 bytes of a decimal string; six digits after the point are under a micrometer.
+    return [one if len(one) <= 16 else f"{float(one):.9g}" for one in texts]
+
+
+def _age(element: DataElement) -> Any:
+    match = AGE.fullmatch(str(element.value))
+    if match is None:
+        return None if element.is_empty else DROP
+    return f"{OLDEST_YEARS:03d}Y" if match[2] == "Y" and int(match[1]) > OLDEST_YEARS else match[0]
+
+
+def _defined_terms(element: DataElement) -> Any:
+    texts = [str(one).strip() for one in _each(element)]
+    return texts if all(_is_defined(one) for one in texts) else DROP
+
+
+def _is_defined(text: str) -> bool:
+    split = re.split(r"[ _]+", text)
+    return not text or all(word in words() for word in split)
+
+
+def _known(text: str) -> list[str]:
+    return [word for word in re.findall(r"[^\W_]+", text.upper()) if word in words()]
+
+
+def _moved_datetime(text: str, days: int) -> str:
+    match = DATE_TIME.fullmatch(text)
+    moved = shift_date(match[1], days) if match else ""
+    return moved + match[2] if match and moved else ""

@@ -1,0 +1,163 @@
+"""De-identify: a DICOM object in, one without identifiers out. Pure: no bus, no store, no clock.
+
+The output is built up from what may stay; what nobody thought of is therefore left out. Every sequence is
+walked to its end. What is done with an attribute says `osteon_ingest.profile`, how, `osteon_ingest.clean`.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom import dcmwrite
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import UID
+
+from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
+from osteon_ingest.clean import DROP, PIXEL_DATA, dummy, moved_in_time, new_uids, only_known_words, safe
+from osteon_ingest.identity import Keys, shift_days
+from osteon_ingest.profile import OPTIONS, Action, action_for, codes
+
+__all__ = ["CLEANER", "Subject", "deidentify", "state_clean_pixels", "to_bytes"]
+
+# A UUID of our own in decimal (PS3.5, B.2): the mark of this implementation in file meta.
+IMPLEMENTATION_UID = UID("2.25.228718401234217012843925510563984277153")
+CLEANER = "Osteon PS3.15 Basic Profile 1"  # the number changes with what the cleaning does
+CHARACTER_SET = 0x00080005
+CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
+CLEAN_PIXELS = "113101"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who is in the picture, as far as anybody may know: a pseudonym, empty if unknown, and the image id."""
+
+    patient: str
+    image_id: str
+
+    @property
+    def name(self) -> str:
+        """What a person's dates are shifted by: an unknown patient's belong to the one image."""
+        return self.patient or self.image_id
+
+
+def deidentify(original: Dataset, keys: Keys, subject: Subject) -> Dataset:
+    """A copy of `original` (as `read_dataset` gives it) without identifiers; its pixels are as they were.
+
+    The same original gives the same copy. Text within the pixels is another matter: see
+    `osteon_ingest.burnt_in` and `state_clean_pixels`.
+    """
+    days = shift_days(keys, subject.name)
+    with quiet_pydicom():
+        copy = _cleaned(original, keys, days)
+    copy.SpecificCharacterSet = "ISO_IR 192"
+    copy.PatientName = subject.patient
+    copy.PatientID = subject.patient
+    copy.PatientIdentityRemoved = "YES"
+    copy.DeidentificationMethod = CLEANER
+    copy.DeidentificationMethodCodeSequence = Sequence(_code(*each) for each in OPTIONS if each[0] != CLEAN_PIXELS)
+    copy.LongitudinalTemporalInformationModified = "MODIFIED"
+    copy.file_meta = _file_meta(original, copy)
+    return copy
+
+
+def state_clean_pixels(copy: Dataset) -> None:
+    """Say in `copy` that its pixels were searched for text and hold none now."""
+    copy.BurnedInAnnotation = "NO"
+    copy.DeidentificationMethodCodeSequence = Sequence(_code(*each) for each in OPTIONS)
+
+
+def to_bytes(copy: Dataset) -> bytes:
+    """The DICOM file of a de-identified object; the same object gives the same bytes."""
+    buffer = io.BytesIO()
+    with quiet_pydicom():
+        dcmwrite(buffer, copy, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _cleaned(original: Dataset, keys: Keys, days: int) -> Dataset:
+    """What of a dataset or an item may stay."""
+    copy = Dataset()
+    for tag in original.keys():  # noqa: SIM118 - iterating a dataset itself would read every value
+        action = action_for(int(tag))
+        if action is Action.REMOVE or tag == CHARACTER_SET:
+            continue
+        try:
+            element = original[tag]
+            if element.VR not in (dictionary_VR(tag), *dictionary_VR(tag).split(" or ")):
+                continue  # a value of another kind than the standard's is not what its name says
+            value = _new_value(element, action, keys, days)
+            if value is not DROP:
+                copy.add(_element(element, value))
+        except BROKEN_INPUT:
+            continue  # what can't be read can't be told to be harmless
+    return copy
+
+
+def _new_value(element: DataElement, action: Action, keys: Keys, days: int) -> Any:
+    """The value that stays, or DROP."""
+    if element.VR == "SQ":
+        return _new_items(element, action, keys, days)
+    match action:
+        case Action.EMPTY:
+            return None
+        case Action.DUMMY:
+            return dummy(element)
+        case Action.NEW_UID:
+            return new_uids(element, keys)
+        case Action.SHIFT:
+            return moved_in_time(element, days)
+        case Action.WORDS:
+            return only_known_words(element)
+    return new_uids(element, keys) if element.VR == "UI" else safe(element)
+
+
+def _new_items(element: DataElement, action: Action, keys: Keys, days: int) -> Any:
+    """The items that stay; a sequence that lost all of them goes."""
+    if action is Action.EMPTY or element.is_empty:
+        return []
+    items = [kept for item in element.value if len(kept := _new_item(item, keys, days))]
+    return items or DROP
+
+
+def _new_item(item: Dataset, keys: Keys, days: int) -> Dataset:
+    """What stays of an item; of a code, all or nothing, since it could be a code for one person."""
+    values = [str(item.get(keyword)) for keyword in CODE_VALUES if item.get(keyword)]
+    if not values:
+        return _cleaned(item, keys, days)
+    scheme = str(item.get("CodingSchemeDesignator", "")).strip()
+    meaning = codes().get((scheme, values[0].strip()))
+    if meaning is None:
+        return Dataset()
+    kept = _cleaned(item, keys, days)
+    kept.update(_code(values[0].strip(), meaning, scheme))
+    return kept
+
+
+def _element(element: DataElement, value: Any) -> DataElement:
+    """The element with another value."""
+    copy = DataElement(element.tag, element.VR, Sequence(value) if element.VR == "SQ" else value)
+    if element.tag == PIXEL_DATA:
+        copy.is_undefined_length = element.is_undefined_length
+    return copy
+
+
+def _file_meta(original: Dataset, copy: Dataset) -> FileMetaDataset:
+    """File meta made anew, so that nothing of the sender's stays."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(copy.get("SOPClassUID", ""))
+    meta.MediaStorageSOPInstanceUID = UID(copy.get("SOPInstanceUID", ""))
+    meta.TransferSyntaxUID = UID(original.file_meta.TransferSyntaxUID)
+    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationVersionName = "OSTEON"
+    return meta
+
+
+def _code(value: str, meaning: str, scheme: str = "DCM") -> Dataset:
+    item = Dataset()
+    item.CodeValue = value
+    item.CodingSchemeDesignator = scheme
+    item.CodeMeaning = meaning
+    return item
