@@ -7,9 +7,12 @@ GET /api/summary                              counts by state
 GET /healthz                                  200 while the topics are being read, else 503
 """
 
+import socket
+import threading
 import time
 from collections.abc import Callable
 
+import uvicorn
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,10 +20,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from osteon.errors import Fatal
 from osteon.runtime.health import Health
 from osteon_console import query
 
-__all__ = ["api"]
+__all__ = ["api", "listen", "serve"]
 
 MOST_ROWS = 1000  # an answer of about a megabyte; more come by paging
 
@@ -95,3 +99,33 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
     if not (value.isascii() and value.isdigit()) or int(value) > most:
         raise HTTPException(400, f"{name} must be a whole number from 0 to {most}")
     return int(value)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises Fatal where it can't be opened."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        why = f"{host}:{port} can't be opened: {error.strerror}"
+        raise Fatal(f"{why}; set OSTEON_HOST and OSTEON_PORT") from None
+
+
+def serve(application: Starlette, listening: socket.socket, stop: threading.Event) -> None:
+    """Answer on `listening` until `stop` is set; questions under way are answered first.
+
+    Call it in a thread of its own: in the main thread uvicorn would take over the signals. When it ends for
+    another cause, it sets `stop`, so that no process goes on that can't be asked.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    )
+
+    def end() -> None:
+        stop.wait()
+        server.should_exit = True
+
+    threading.Thread(target=end, name="api-end", daemon=True).start()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        stop.set()

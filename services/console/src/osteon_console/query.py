@@ -63,7 +63,7 @@ def stages(connection: Connection) -> list[dict[str, Any]]:
 def summary(connection: Connection, late_before_us: int) -> dict[str, Any]:
     """How many receptions are in each state, and what else is worth a glance."""
     found = connection.execute(select(RECEPTIONS.c.state, func.count()).group_by(RECEPTIONS.c.state))
-    states = dict.fromkeys((*OPEN, *ENDED), 0) | dict(found.tuples())
+    states = dict.fromkeys((*OPEN, *ENDED), 0) | dict(found.all())
     received = select(func.count()).select_from(EVENTS).where(EVENTS.c.topic == IMAGE_RECEIVED.name)
     in_force = message_of(MODEL_IN_FORCE.name, _latest(connection, MODEL_IN_FORCE.name).get("in-force"))
     return {
@@ -148,7 +148,7 @@ def _latest(connection: Connection, topic: str) -> dict[str, bytes | None]:
     rows = connection.execute(
         select(EVENTS.c.key, EVENTS.c.value).where(EVENTS.c.topic == topic).order_by(EVENTS.c.offset)
     )
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def _iso(time_us: int | None) -> str | None:

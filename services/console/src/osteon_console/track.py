@@ -11,9 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from google.protobuf.message import Message
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from osteon.bus import Record
+from osteon.bus.record import REPLAY_OF, TRACEPARENT, Record, header
+from osteon.contracts import DeadLetter
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
 from osteon.runtime import logs
 from osteon_console.reception import Event, message_of, receptions
@@ -54,8 +56,8 @@ def apply(engine: Engine, records: Sequence[Record]) -> int:
 
 def _row(record: Record) -> dict[str, Any]:
     message = message_of(record.topic, record.value)
-    key = (record.key or b"").decode(errors="replace")
-    image_id = getattr(message, "image_id", "")
+    key = record.key.decode(errors="replace")
+    image_id = getattr(message, "image_id", "") or _image_of_letter(message)
     if message is None and record.value is not None:
         # What can't be read is still an image that came in; its key names it on some topics.
         LOGGER.error("record unreadable", extra={"topic": record.topic, "offset": record.offset})
@@ -66,15 +68,18 @@ def _row(record: Record) -> dict[str, Any]:
         "offset": record.offset,
         "image_id": image_id,
         "time_us": record.timestamp_ms * 1000,
-        "traceparent": _header(record, "traceparent"),
-        "replay_of": _header(record, "osteon-replay-of"),
+        "traceparent": header(record.headers, TRACEPARENT),
+        "replay_of": header(record.headers, REPLAY_OF),
         "key": key,
         "value": record.value,
     }
 
 
-def _header(record: Record, name: str) -> str:
-    return dict(record.headers).get(name, b"").decode(errors="replace")
+def _image_of_letter(message: Message | None) -> str:
+    """The image that a dead letter is about whose record could not be read: on some topics its key names it."""
+    if isinstance(message, DeadLetter) and message.original.topic in _KEYED_BY_IMAGE:
+        return message.original.key.decode(errors="replace")
+    return ""
 
 
 def _tell_anew(connection: Connection, image_ids: set[str]) -> None:
