@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -53,7 +52,7 @@ def femur_radiograph(case: Case, site: Site, *, pitch_mm: float | None = None) -
         femur, thigh, fracture, pose, field_mm=site.field_mm, spacing_mm=_rendered_mm(pitch_mm), rng=rng
     )
     side = "L" if pose.is_left else "R"
-    stored = _imaged(thickness, site, pitch_mm, side, rng)
+    stored = _imaged(thickness, case, site, pitch_mm, side)
     dataset = _header(case, site, site.body_part, side)
     return _with_pixels(dataset, stored, site, pitch_mm)
 
@@ -62,7 +61,7 @@ def chest_radiograph(case: Case, site: Site) -> Dataset:
     """A chest film of the case's patient, which says so in its header."""
     rng = generator(case.seed, case.purpose, case.patient, case.image)
     thickness = project_chest(site.field_mm, _rendered_mm(site.pitch_mm), rng)
-    stored = _imaged(thickness, site, site.pitch_mm, "L", rng)
+    stored = _imaged(thickness, case, site, site.pitch_mm, "L")
     return _with_pixels(_header(case, site, "CHEST", "U"), stored, site, site.pitch_mm)
 
 
@@ -76,9 +75,11 @@ def _rendered_mm(pitch_mm: float) -> float:
     return max(FINEST_RENDERED_MM, pitch_mm)
 
 
-def _imaged(thickness: Thickness, site: Site, pitch_mm: float, side: str, rng: np.random.Generator) -> Stored:
+def _imaged(thickness: Thickness, case: Case, site: Site, pitch_mm: float, side: str) -> Stored:
+    """Noise and processing have random numbers of their own, so that neither depends on the number of pixels."""
+    noise, processing = (generator(case.seed, case.purpose, case.patient, case.image, n) for n in (0, 1))
     shape = (round(site.field_mm[0] / pitch_mm), round(site.field_mm[1] / pitch_mm))
-    return develop(expose(thickness, site.beam, site.detector, shape, rng), site, side, rng)
+    return develop(expose(thickness, site.beam, site.detector, shape, noise), site, side, processing)
 
 
 def _header(case: Case, site: Site, body_part: str, side: str) -> Dataset:
