@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any
+from weakref import WeakSet
 
 from pydicom import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 from typing_extensions import override
 
@@ -33,15 +36,18 @@ OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
+Associations = WeakSet[Association]
+
 
 def serve_dimse(
     settings: IngestSettings, threshold: Threshold, listening: socket.socket, stop: threading.Event
 ) -> None:
     """Accept associations on `listening` until `stop`, then let open ones end, for `drain_s` seconds at most."""
+    oversized: Associations = WeakSet()
     handlers: list[Any] = [
-        (evt.EVT_C_STORE, lambda event: _store(threshold, event)),
+        (evt.EVT_C_STORE, lambda event: _store(threshold, oversized, event)),
         (evt.EVT_C_ECHO, lambda _: SUCCESS),
-        (evt.EVT_PDU_RECV, lambda event: _bound_memory(event, threshold.max_object_bytes)),
+        (evt.EVT_PDU_RECV, lambda event: _bound_memory(threshold.max_object_bytes, oversized, event)),
     ]
     server = _entity(settings).make_server(
         listening.getsockname()[:2], evt_handlers=handlers, server_class=_shared_server(listening)
@@ -97,12 +103,13 @@ def _shared_server(listening: socket.socket) -> type[ThreadedAssociationServer]:
     return SharedServer
 
 
-def _store(threshold: Threshold, event: evt.Event) -> Dataset:
-    if getattr(event.assoc, "osteon_is_too_large", False):
-        event.assoc.osteon_is_too_large = False
+def _store(threshold: Threshold, oversized: Associations, event: evt.Event) -> Dataset:
+    if event.assoc in oversized:
+        oversized.discard(event.assoc)
         metrics.RECEIVED.labels("dimse", "too-large").inc()
         return _answer(OUT_OF_RESOURCES, "too-large")
     request = event.request
+    assert isinstance(request, C_STORE)
     claimed = Header(str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID), "")
     try:
         receive(threshold, DOOR_DIMSE, event.encoded_dataset(), claimed)
@@ -123,12 +130,12 @@ def _answer(status: int, comment: str = "") -> Dataset:
     return answer
 
 
-def _bound_memory(event: evt.Event, max_object_bytes: int) -> None:
+def _bound_memory(max_object_bytes: int, oversized: Associations, event: evt.Event) -> None:
     """Let go of an object as soon as it is too large; its C-STORE is refused when its last byte has come."""
     message = event.assoc.dimse.message
-    if message is not None and message.data_set.tell() > max_object_bytes:
+    if message is not None and message.data_set is not None and message.data_set.tell() > max_object_bytes:
         message.data_set = io.BytesIO()
-        event.assoc.osteon_is_too_large = True
+        oversized.add(event.assoc)
 
 
 def _drain(open_associations: Callable[[], list[Any]], drain_s: float) -> None:
