@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement
-from pydicom.uid import UID, UID_dictionary
 
 from osteon_ingest.identity import Keys, new_uid, shift_date
 from osteon_ingest.profile import words
@@ -33,6 +33,7 @@ BINARY_NUMBERS = ("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")
 LUT_DATA = 0x00283006  # with the pixels themselves, the only bulk data that may stay
 PIXEL_DATA = 0x7FE00010
 NAMED_UNITS = (0x00281054, 0x00283004)  # Rescale Type and Modality LUT Type: LO, but of defined terms
+WORDS_OF_PEOPLE = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")  # left empty: many must be there, if only empty
 DUMMIES = {
     "AE": "REMOVED",
     "AS": "000Y",
@@ -59,7 +60,10 @@ DUMMIES = {
 
 
 def safe(element: DataElement) -> Any:
-    """The value, if one of its kind can't identify anybody: a number or a defined term."""
+    """The value, if one of its kind can't identify anybody: a number or a defined term.
+
+    A text that the table does not list is emptied.
+    """
     if element.tag in (PIXEL_DATA, LUT_DATA):
         return element.value
     if element.VR in BINARY_NUMBERS:
@@ -72,7 +76,7 @@ def safe(element: DataElement) -> Any:
         return _age(element)
     if element.VR == "CS" or element.tag in NAMED_UNITS:
         return _defined_terms(element)
-    return DROP
+    return None if element.VR in WORDS_OF_PEOPLE else DROP
 
 
 def new_uids(element: DataElement, keys: Keys) -> Any:
@@ -80,7 +84,7 @@ def new_uids(element: DataElement, keys: Keys) -> Any:
     if element.VR != "UI":
         return DROP
     texts = [str(one) for one in _each(element)]
-    return [one if not one or UID(one) in UID_dictionary else new_uid(keys, one) for one in texts]
+    return [one if not one or one in UID_dictionary else new_uid(keys, one) for one in texts]
 
 
 def moved_in_time(element: DataElement, days: int) -> Any:

@@ -63,14 +63,14 @@ class Row:
 @cache
 def rows() -> dict[str, Row]:
     """The standard's table by tag."""
-    with (TABLES / "confidentiality.csv").open(encoding="ascii", newline="") as file:
+    with (TABLES / "confidentiality.csv").open(encoding="ascii") as file:
         return {line["tag"]: Row(**line) for line in csv.DictReader(file)}
 
 
 @cache
 def codes() -> dict[tuple[str, str], str]:
     """(coding scheme, code value) to meaning, of the concepts that a radiograph may keep."""
-    with (TABLES / "codes.csv").open(encoding="ascii", newline="") as file:
+    with (TABLES / "codes.csv").open(encoding="ascii") as file:
         return {(line["scheme"], line["value"]): line["meaning"] for line in csv.DictReader(file)}
 
 
