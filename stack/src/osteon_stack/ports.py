@@ -35,8 +35,8 @@ class Ports:
     triton_metrics: int = 8002
     prometheus: int = 9090
     dimse: int = 11112
-    stow: int = 8104
-    console: int = 8105
+    stow: int = 8042
+    console: int = 8090
     reconcile_health: int = 9401
     ingest_health: int = 9402
     accept_health: int = 9403

@@ -46,7 +46,7 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
             "-filer", f"-filer.port={ports.seaweedfs_filer}",
             "-s3", f"-s3.port={ports.seaweedfs_s3}", f"-s3.config={identities}",
             "-s3.port.iceberg=0", "-s3.port.lance=0",  # they would bind 8181 and 9101
-            "-s3.autoCreateBucket=false",
+            "-s3.autoCreateBucket=false", "-s3.iam=false",
             f"-metricsPort={ports.seaweedfs_metrics}",
             # Volumes are files that grow; none is preallocated. A hundred of 512 MB are room for a demonstration.
             "-volume.max=100", "-master.volumeSizeLimitMB=512", "-volume.preStopSeconds=0",
@@ -55,6 +55,8 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
         prepare=lambda: _prepare(folder, identities),
         is_ready=lambda: _is_ready(ports),
         ports=(*servers, *(port + GRPC_OFFSET for port in servers), ports.seaweedfs_metrics),
+        leaves=tuple(Path("/tmp") / name for name in _sockets(ports)),  # noqa: S108 its choice, not ours
+        stop_within_s=4.0,  # it waits for its own open streams, for ever; what it was given is in its files by then
     )  # fmt: skip
 
 
@@ -77,6 +79,18 @@ def _program() -> str:
     return found
 
 
+def _sockets(ports: Ports) -> list[str]:
+    """Names of the Unix sockets that it makes in /tmp; no option puts them elsewhere."""
+    of = {
+        "s3": ports.seaweedfs_s3,
+        "master": ports.seaweedfs_master,
+        "volume": ports.seaweedfs_volume,
+        "filer": ports.seaweedfs_filer,
+    }
+    http = [f"seaweedfs-{name}-{port}.sock" for name, port in of.items()]
+    return http + [f"seaweedfs-{name}-grpc-{port + GRPC_OFFSET}.sock" for name, port in of.items()]
+
+
 def _prepare(folder: Path, identities: Path) -> None:
     (folder / "seaweedfs" / "data").mkdir(parents=True, exist_ok=True)
     listed = []
@@ -92,7 +106,7 @@ def _is_ready(ports: Ports) -> bool:
     if not answers(f"http://{HOST}:{ports.seaweedfs_s3}/healthz"):
         return False
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{ports.seaweedfs_master}/dir/status", timeout=2.0) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{HOST}:{ports.seaweedfs_master}/dir/status", timeout=2.0) as answer:
             return bool(json.load(answer)["Topology"]["Max"] > 0)
     except (OSError, KeyError, ValueError):
         return False

@@ -13,13 +13,13 @@ import site
 
 site.addsitedir(os.environ["STACK_SITE_PACKAGES"])
 
-import json  # noqa: E402
-from itertools import groupby  # noqa: E402
-from pathlib import Path  # noqa: E402
+import json
+from itertools import groupby
+from pathlib import Path
 
-import numpy as np  # noqa: E402
-import onnxruntime as ort  # noqa: E402
-import triton_python_backend_utils as pb_utils  # noqa: E402
+import numpy as np
+import onnxruntime as ort
+import triton_python_backend_utils as pb_utils
 
 ONNX_TO_TRITON = {
     "tensor(float)": "TYPE_FP32",
