@@ -1,0 +1,192 @@
+"""Text burnt into the pixels: found, and masked where it lies outside the anatomy.
+
+Found by the text detector of PP-OCRv4 (differentiable binarization, Liao et al. 2020, arXiv 1911.08947), a small
+convolutional network that says for each pixel how likely it is text; whatever the text says. It sees
+
+1. the whole image at a bounded size, where names, dates and side markers are a few percent of the height, and
+2. tiles at full size where many pixels jump from dark to white, as small characters do and anatomy does not.
+
+Masked with the level of its surroundings, and only if these are flat and as dark as air or as bright as a
+blocked field: then nothing that tells of the patient's bones is lost. Text anywhere else sets the image aside.
+Whatever a header says about burnt-in text is not asked: it is often wrong.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from osteon.errors import Fatal, SetAside
+
+__all__ = ["Box", "find_text", "mask_text"]
+
+Stored = npt.NDArray[np.integer[Any]]
+Gray = npt.NDArray[np.uint8]
+
+PACKAGE, MODEL = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"
+STRIDE = 32  # the network halves its input five times
+OVERVIEW_PIXELS = 640  # the longer side; characters of 1/80 of it are still found, and it takes a few 10 ms
+TILE_PIXELS = 512
+MAX_TILES = 4  # bounds the time; more places with jumps than that are seen at half size
+JUMP = 90  # of 255, between neighbours two pixels apart
+CELL_PIXELS = 16
+JUMPS_A_CELL = 0.15  # of its pixels; a straight edge (blades, a plate) fills at most 2 of 16 columns
+IS_TEXT = 0.3  # pixel probability, as the detector was trained with
+IS_BOX = 0.5  # mean probability over a box; as published
+GROW = 0.5  # of a box's height, since the network is trained to find shrunken boxes
+FLAT = 0.03  # of the image's range: the spread of air with its noise
+AIR = 0.12  # of the image's range, above the darkest
+BLOCKED = 0.97
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where text lies, in pixels of the image: rows top to bottom, columns left to right, ends excluded."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+def find_text(stored: Stored) -> list[Box]:
+    """Boxes around text in `stored` values (y, x) of either polarity, which may overlap."""
+    gray = _gray(stored)
+    boxes = _detect(gray, OVERVIEW_PIXELS / max(gray.shape))
+    for tile in _tiles_with_jumps(gray):
+        cut = gray[tile.top : tile.bottom, tile.left : tile.right]
+        boxes += [_moved(box, tile) for box in _detect(cut, TILE_PIXELS / max(cut.shape))]
+    return boxes
+
+
+def mask_text(stored: Stored, boxes: list[Box], is_bone_bright: bool) -> Stored:
+    """A copy of `stored` with each box at the level of its surroundings.
+
+    Raises SetAside("burnt-in-text") if one of them is not plainly outside the anatomy.
+    """
+    masked = stored.copy()
+    low, high = (float(each) for each in np.percentile(stored[::4, ::4], [0.1, 99.9]))
+    is_text = np.zeros(stored.shape, np.bool_)
+    for box in boxes:
+        is_text[box.top : box.bottom, box.left : box.right] = True
+    for box in boxes:
+        around = _surroundings(stored, is_text, box)
+        if not around.size:
+            raise SetAside("burnt-in-text")
+        levels = (np.percentile(around, [5, 50, 95]) - low) / max(high - low, 1.0)
+        if not _is_outside_anatomy(levels if is_bone_bright else 1 - levels[::-1]):
+            raise SetAside("burnt-in-text")
+        masked[box.top : box.bottom, box.left : box.right] = np.median(around).astype(stored.dtype)
+    return masked
+
+
+def _is_outside_anatomy(levels: npt.NDArray[np.float64]) -> bool:
+    """Whether surroundings with these 5th, 50th and 95th percentiles (0 air, 1 densest) hold no anatomy."""
+    spread = levels[2] - levels[0]
+    return bool(spread < FLAT and (levels[1] < AIR or levels[1] > BLOCKED))
+
+
+def _surroundings(stored: Stored, is_text: npt.NDArray[np.bool_], box: Box) -> Stored:
+    """The values in a frame around a box, as wide as half its smaller side, without those of other boxes."""
+    width = max(4, min(box.bottom - box.top, box.right - box.left) // 2)
+    rows = slice(max(0, box.top - width), box.bottom + width)
+    columns = slice(max(0, box.left - width), box.right + width)
+    around: Stored = stored[rows, columns][~is_text[rows, columns]]
+    return around
+
+
+def _gray(stored: Stored) -> Gray:
+    """`stored` as 0 to 255, its rarest extremes clipped: burnt-in text is often far brighter than the rest."""
+    low, high = np.percentile(stored[::4, ::4], [0.5, 99.8])
+    scale = 255.0 / max(float(high) - float(low), 1.0)
+    gray: Gray = cv2.convertScaleAbs(np.clip(stored, low, high).astype(np.float32) - np.float32(low), alpha=scale)
+    return gray
+
+
+def _tiles_with_jumps(gray: Gray) -> list[Box]:
+    """Squares of the full-size image in which something as sharp as small characters lies, the sharpest first."""
+    jumps = cv2.absdiff(gray[:, 2:], gray[:, :-2]) > JUMP
+    height, width = (n // CELL_PIXELS for n in jumps.shape)
+    if not height or not width:
+        return []
+    share = cv2.resize(jumps.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    found = np.argwhere(share > JUMPS_A_CELL) * CELL_PIXELS
+    places, n_cells = np.unique(found // TILE_PIXELS, axis=0, return_counts=True)
+    step = 1 if len(places) <= MAX_TILES else 2
+    if step == 2:
+        places, n_cells = np.unique(found // (2 * TILE_PIXELS), axis=0, return_counts=True)
+    sharpest = places[np.argsort(-n_cells, kind="stable")][:MAX_TILES] * TILE_PIXELS * step
+    return [_tile(gray, int(top), int(left), TILE_PIXELS * step) for top, left in sharpest]
+
+
+def _tile(gray: Gray, top: int, left: int, size: int) -> Box:
+    """A square with a margin, so that a word on its edge is seen whole, within the image."""
+    margin = size // 8
+    return Box(
+        max(0, top - margin),
+        max(0, left - margin),
+        min(gray.shape[0], top + size + margin),
+        min(gray.shape[1], left + size + margin),
+    )
+
+
+def _detect(gray: Gray, factor: float) -> list[Box]:
+    """Boxes around text, looked for at `factor` times the size (never enlarged beyond twice)."""
+    factor = min(factor, 2.0)
+    height, width = (max(STRIDE, round(n * factor / STRIDE) * STRIDE) for n in gray.shape)
+    small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+    scaled = small.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    batch = np.repeat(scaled[np.newaxis, np.newaxis], 3, axis=1)  # (1, 3, height, width)
+    probability = _detector().run(None, {"x": batch})[0][0, 0]
+    scale = gray.shape[0] / height, gray.shape[1] / width
+    return [_grown(box, scale, gray.shape) for box in _regions(probability)]
+
+
+def _regions(probability: npt.NDArray[np.float32]) -> list[Box]:
+    """Boxes around the connected regions of probable text, in the network's pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((probability > IS_TEXT).astype(np.uint8))
+    boxes = []
+    for number, (left, top, width, height, n_pixels) in enumerate(stats[1:], start=1):
+        if min(width, height) < 3:
+            continue
+        cut = slice(top, top + height), slice(left, left + width)
+        mean = float(probability[cut][labels[cut] == number].sum()) / n_pixels
+        if mean >= IS_BOX:
+            boxes.append(Box(int(top), int(left), int(top + height), int(left + width)))
+    return boxes
+
+
+def _grown(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box:
+    """The box of a shrunken region, in pixels of the image."""
+    by = GROW * min(box.bottom - box.top, box.right - box.left) + 2
+    return Box(
+        max(0, int((box.top - by) * scale[0])),
+        max(0, int((box.left - by) * scale[1])),
+        min(shape[0], int((box.bottom + by) * scale[0]) + 1),
+        min(shape[1], int((box.right + by) * scale[1]) + 1),
+    )
+
+
+def _moved(box: Box, tile: Box) -> Box:
+    return Box(box.top + tile.top, box.left + tile.left, box.bottom + tile.top, box.right + tile.left)
+
+
+@cache
+def _detector() -> onnxruntime.InferenceSession:
+    """The network, on one thread: images are worked side by side. Sessions may be run by many threads."""
+    spec = find_spec(PACKAGE)  # the package itself is not imported: it wants a library with a screen
+    folders = spec.submodule_search_locations if spec else None
+    if not folders:
+        raise Fatal(
+            f"the package {PACKAGE} with the text detector is missing; install osteon-ingest with what it needs"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(Path(folders[0]) / MODEL), options, providers=["CPUExecutionProvider"])
