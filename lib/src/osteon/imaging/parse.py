@@ -1,6 +1,7 @@
 """Bytes to a pydicom dataset, guarded: bombs, nesting and truncation are found here, before anyone walks it."""
 
 import io
+import struct
 import zlib
 from typing import cast
 
@@ -8,7 +9,6 @@ import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import (
@@ -31,6 +31,7 @@ MAX_DEPTH = 64
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PREAMBLE_BYTES = 128
 META_LENGTH_BYTES = 12  # (0002,0000) UL of four bytes, always the first element of the file meta
+SEQUENCE_DELIMITER = b"\xfe\xff\xdd\xe0"
 PIXEL_DATA_UNDEFINED = tuple(b"\xe0\x7f\x10\x00" + vr + b"\xff\xff\xff\xff" for vr in (b"OB\0\0", b"OW\0\0", b""))
 
 
@@ -52,15 +53,16 @@ def parse(data: bytes) -> FileDataset:
             _check_inflated_size(data)
             dataset = pydicom.dcmread(io.BytesIO(data), force=True)
             _check_depth_and_lengths(dataset)
-        except (*BROKEN_INPUT, InvalidDicomError, zlib.error) as error:
-            raise SetAside("unreadable" if has_preamble else "not-dicom") from error
+        except BROKEN_INPUT as error:
+            is_cut = isinstance(error, (EOFError, struct.error)) or _pixels_have_no_end(data)
+            raise SetAside("truncated" if is_cut else "unreadable" if has_preamble else "not-dicom") from error
+        # Where an element of undefined length has no end, pydicom gives back an empty dataset without a word.
+        if "PixelData" not in dataset and (_pixels_have_no_end(data) or _ends_in_a_header(dataset, data)):
+            raise SetAside("truncated")
         if not has_preamble and not any(keyword in dataset for keyword in ("SOPClassUID", "StudyInstanceUID", "Rows")):
             raise SetAside("not-dicom")
         if len(dataset) == 0:
-            raise SetAside("unreadable" if len(data) > PREAMBLE_BYTES + 512 else "truncated")
-        # pydicom drops an encapsulated element whose end it doesn't find, without a word.
-        if "PixelData" not in dataset and any(start in data for start in PIXEL_DATA_UNDEFINED):
-            raise SetAside("truncated")
+            raise SetAside("unreadable" if len(data) > PREAMBLE_BYTES + 1024 else "truncated")
         _tell_transfer_syntax(dataset)
     return dataset
 
@@ -118,6 +120,21 @@ def _check_depth_and_lengths(dataset: Dataset) -> None:
             return
         level = inner
     raise SetAside("unreadable", f"Sequences are nested more than {MAX_DEPTH} deep.")
+
+
+def _pixels_have_no_end(data: bytes) -> bool:
+    """Whether compressed pixels begin and never end."""
+    start = max(data.rfind(start) for start in PIXEL_DATA_UNDEFINED)
+    return start >= 0 and data.rfind(SEQUENCE_DELIMITER) < start
+
+
+def _ends_in_a_header(dataset: Dataset, data: bytes) -> bool:
+    """Whether fewer bytes follow the last value than the header of another element has."""
+    raw = [element for element in dataset.values() if isinstance(element, RawDataElement)]
+    if not raw or DeflatedExplicitVRLittleEndian.encode() in data[:2048]:
+        return False
+    last = max(raw, key=lambda element: element.value_tell)
+    return last.length != UNDEFINED_LENGTH and 0 < len(data) - last.value_tell - last.length < 8
 
 
 def _is_cut(element: RawDataElement) -> bool:

@@ -1,10 +1,14 @@
 """Keeps pydicom's warnings and log lines from leaving: they repeat values of the file, names among them."""
 
 import logging
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 __all__ = ["BROKEN_INPUT", "quiet_pydicom"]
 
@@ -14,12 +18,16 @@ BROKEN_INPUT = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
+    InvalidDicomError,
     LookupError,
     OSError,
     RuntimeError,  # with RecursionError and NotImplementedError
     TypeError,
     ValueError,
+    struct.error,
+    zlib.error,
 )
 
 _lock = threading.Lock()
