@@ -1,0 +1,249 @@
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import JPEG2000Lossless
+from pynetdicom import AE, AllStoragePresentationContexts
+from pynetdicom.association import Association
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    Verification,
+)
+
+from osteon.contracts import DOOR_DIMSE
+from osteon_ingest.doors import listen
+from osteon_ingest.receive import Threshold
+from osteon_ingest.receive_dimse import serve_dimse
+from osteon_ingest.settings import IngestSettings
+
+Make = Callable[..., Dataset]
+DX = DigitalXRayImageStorageForPresentation
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def port(settings: IngestSettings, threshold: Threshold, stop: threading.Event) -> Iterator[int]:
+    yield from serving(settings, threshold, stop)
+
+
+def serving(settings: IngestSettings, threshold: Threshold, stop: threading.Event) -> Iterator[int]:
+    listening = listen("127.0.0.1", 0, "OSTEON_DIMSE_PORT")
+    port = listening.getsockname()[1]
+    server = threading.Thread(target=serve_dimse, args=(settings, threshold, listening, stop))
+    server.start()
+    yield port
+    stop.set()
+    server.join(30)
+    assert not server.is_alive()
+
+
+def associate(port: int, called_aet: str = "OSTEON", syntax: str | None = None) -> Association:
+    sender = AE("MODALITY")
+    for context in [DX, ComputedRadiographyImageStorage, Verification]:
+        sender.add_requested_context(context, syntax)
+    return sender.associate("127.0.0.1", port, ae_title=called_aet)
+
+
+def test_an_image_is_answered_with_success_once_it_is_announced(
+    port: int, announcements: Any, new_object: Make
+) -> None:
+    association = associate(port)
+
+    answer = association.send_c_store(new_object())
+    association.release()
+
+    assert answer.Status == 0x0000
+    assert [image.door for image in announcements.images] == [DOOR_DIMSE]
+
+
+def test_the_door_answers_an_echo(port: int) -> None:
+    association = associate(port)
+
+    answer = association.send_c_echo()
+    association.release()
+
+    assert answer.Status == 0x0000
+
+
+def test_while_the_bus_is_away_the_sender_must_keep_its_image(port: int, announcements: Any, new_object: Make) -> None:
+    announcements.is_away = True
+    association = associate(port)
+
+    away = association.send_c_store(made := new_object())
+    announcements.is_away = False
+    back = association.send_c_store(made)
+    association.release()
+
+    assert (away.Status, back.Status) == (0xA700, 0x0000)
+    assert len(announcements.images) == 1
+
+
+def test_an_object_over_the_limit_is_refused_and_the_next_one_is_taken(
+    port: int, announcements: Any, new_object: Make
+) -> None:
+    association = associate(port)
+
+    large = association.send_c_store(new_object(rows=1024))
+    small = association.send_c_store(new_object())
+    association.release()
+
+    assert (large.Status, large.ErrorComment) == (0xA700, "too-large")
+    assert small.Status == 0x0000
+    assert len(announcements.images) == 1
+
+
+@pytest.mark.parametrize("element", ["SOPInstanceUID", "SOPClassUID"])
+def test_a_data_set_that_is_not_what_its_request_says_is_refused(
+    port: int, announcements: Any, new_object: Make, monkeypatch: pytest.MonkeyPatch, element: str
+) -> None:
+    association = associate(port)
+    request = association.dimse.send_msg
+    made = new_object()
+
+    def send_another(primitive: Any, context_id: int) -> None:
+        claimed = {"SOPInstanceUID": "1.2.3", "SOPClassUID": ComputedRadiographyImageStorage}[element]
+        setattr(primitive, f"Affected{element}", claimed)
+        request(primitive, context_id)
+
+    monkeypatch.setattr(association.dimse, "send_msg", send_another)  # pynetdicom itself never lies
+    answer = association.send_c_store(made)
+    association.release()
+
+    assert answer.Status == 0xA900
+    assert not announcements.images
+
+
+def test_a_sender_that_aborts_in_mid_image_leaves_nothing_and_harms_nobody(
+    port: int, announcements: Any, new_object: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aborting, other = associate(port), associate(port)
+    line = aborting.dul.socket
+    assert line is not None
+    send = line.send
+    n_sent = 0
+
+    def send_a_little(data: bytes) -> None:
+        nonlocal n_sent
+        n_sent += len(data)
+        if n_sent > 50_000:
+            assert line.socket is not None
+            line.socket.close()
+        send(data)
+
+    monkeypatch.setattr(line, "send", send_a_little)
+    no_answer = aborting.send_c_store(new_object(rows=256))
+    answer = other.send_c_store(new_object())
+    other.release()
+
+    assert "Status" not in no_answer
+    assert answer.Status == 0x0000
+    assert len(announcements.images) == 1
+
+
+def test_four_senders_at_once_lose_nothing(port: int, announcements: Any, new_object: Make) -> None:
+    def send(_: int) -> list[int]:
+        association = associate(port)
+        statuses = [association.send_c_store(new_object()).Status for _ in range(10)]
+        association.release()
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = [status for sender in pool.map(send, range(4)) for status in sender]
+
+    assert statuses == [0x0000] * 40
+    assert len({image.image_id for image in announcements.images}) == 40
+
+
+def test_compressed_images_come_in_as_they_are(
+    port: int, threshold: Threshold, announcements: Any, new_object: Make
+) -> None:
+    association = associate(port, syntax=JPEG2000Lossless)
+    made = new_object(PixelData=b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0\x04\0\0\0\xff\x4f\xff\xd9")
+    made["PixelData"].is_undefined_length = True
+    made["PixelData"].VR = "OB"
+    made.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+    answer = association.send_c_store(made)
+    association.release()
+
+    assert answer.Status == 0x0000
+    assert len(announcements.images) == 1
+
+
+def test_another_called_ae_title_is_rejected_where_it_is_required(
+    settings: IngestSettings, threshold: Threshold, stop: threading.Event
+) -> None:
+    strict = settings.model_copy(update={"dimse_requires_called_aet": True})
+    for port in serving(strict, threshold, stop):
+        wrong, right = associate(port, "ANOTHER"), associate(port)
+
+        assert wrong.is_rejected
+        assert right.is_established
+        right.release()
+
+
+def test_associations_over_the_limit_are_rejected_for_now(
+    settings: IngestSettings, threshold: Threshold, stop: threading.Event
+) -> None:
+    for port in serving(settings.model_copy(update={"dimse_associations": 1}), threshold, stop):
+        first, second = associate(port), associate(port)
+
+        assert first.is_established
+        assert second.is_rejected
+        first.release()
+
+
+def test_a_door_that_is_told_to_stop_lets_a_sender_finish(
+    port: int, stop: threading.Event, announcements: Any, new_object: Make
+) -> None:
+    association = associate(port)
+    association.send_c_store(new_object())
+
+    stop.set()
+    answer = association.send_c_store(new_object())
+    association.release()
+
+    assert answer.Status == 0x0000
+    assert len(announcements.images) == 2
+
+
+@pytest.mark.skipif(not shutil.which("storescu"), reason="dcmtk is not installed")
+def test_dcmtk_sends_and_gets_success(
+    port: int, announcements: Any, new_object: Make, as_file: Callable[[Dataset], bytes], tmp_path: Path
+) -> None:
+    for n in range(3):
+        (tmp_path / f"{n}.dcm").write_bytes(as_file(new_object()))
+
+    sent = subprocess.run(
+        ["storescu", "-v", "-aec", "OSTEON", "+sd", "127.0.0.1", str(port), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert (sent.stdout + sent.stderr).count("Received Store Response (Success)") == 3
+    assert len(announcements.images) == 3
+
+
+@pytest.mark.parametrize("some", [slice(0, 100), slice(100, None)])  # an association proposes 128 at most
+def test_all_storage_classes_are_taken(port: int, some: slice) -> None:
+    sender = AE("MODALITY")
+    sender.requested_contexts = AllStoragePresentationContexts[some]
+
+    association = sender.associate("127.0.0.1", port)
+    n_rejected = len(association.rejected_contexts)
+    association.release()
+
+    assert association.is_released
+    assert n_rejected == 0
