@@ -32,7 +32,7 @@ def write_parity(path: Path, inputs: Arrays, outputs: Arrays) -> None:
     """Write `parity.npz`."""
     named = {f"inputs/{name}": array for name, array in inputs.items()}
     named |= {f"outputs/{name}": array for name, array in outputs.items()}
-    np.savez_compressed(path, **named)  # type: ignore[arg-type]  # numpy's stub takes the names for its flag
+    np.savez_compressed(path, **named)
 
 
 def read_parity(data: bytes, card: Card) -> Parity:
@@ -88,10 +88,8 @@ def run_onnx(onnx: bytes, card: Card) -> Callable[[Arrays], Arrays]:
         ("outputs", card.outputs, session.get_outputs()),
     ):
         if {tensor.name for tensor in stated} != {tensor.name for tensor in real}:
-            names = ", ".join(tensor.name for tensor in real)
-            raise ValueError(
-                f"{card.name}: {side} are {', '.join(one.name for one in stated)} on the card and {names} in model.onnx"
-            )
+            on_card, in_file = (", ".join(tensor.name for tensor in one) for one in (stated, real))
+            raise ValueError(f"{card.name}: {side} are {on_card} on the card and {in_file} in model.onnx")
     names = [tensor.name for tensor in card.outputs]
 
     def run(inputs: Arrays) -> Arrays:

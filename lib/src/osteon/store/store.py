@@ -68,8 +68,8 @@ class Store(ABC):
     def probe(self) -> None:
         """Raise Passing("store") if the store can't do now what this process asks of it.
 
-        An answer is not enough: a full store answers. So it writes and reads a small object in each bucket
-        that this process writes to. That object never shows in `list`.
+        An answer is not enough: a full store answers. So it writes a small object to each bucket that this
+        process writes to, which never shows in `list`, and reads again what could be read last.
         """
 
     @abstractmethod

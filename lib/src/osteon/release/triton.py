@@ -1,0 +1,191 @@
+"""Triton over gRPC: infer with an explicit version, load, unload, and what it has loaded."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, final
+
+import numpy as np
+import numpy.typing as npt
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException
+
+from osteon.errors import Passing, Poison
+from osteon.release.card import Card, Tensor
+from osteon.release.parity import Arrays
+from osteon.runtime import metrics
+
+__all__ = ["Loaded", "Triton"]
+
+PROBE_TIMEOUT_S = 5.0
+INFER_TIMEOUT_S = 60.0  # a full queue of large images on two cores takes seconds, not a minute
+LOAD_TIMEOUT_S = 300.0  # an engine that is built when it is loaded takes minutes
+# A peer that vanished without a word is noticed after 20 + 10 s; Triton allows a ping every 300 s without
+# calls, and with calls as often as this.
+KEEPALIVE = grpc.KeepAliveOptions(keepalive_time_ms=20_000, keepalive_timeout_ms=10_000)
+# After an outage gRPC waits longer and longer, up to two minutes, before it tries again; a stage shall not.
+CHANNEL = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
+WIRE_TYPES = {
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "int32": "INT32",
+    "int64": "INT64",
+    "uint8": "UINT8",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version of a model as a Triton has it: `state` is READY where it answers."""
+
+    name: str
+    version: int
+    state: str
+    reason: str = ""
+
+
+@final
+class Triton:
+    """One Triton server. Thread-safe; every call has a deadline.
+
+    All calls raise Passing("triton") where the server is away, too slow, or has not loaded the model.
+    """
+
+    def __init__(self, url: str, infer_timeout_s: float = INFER_TIMEOUT_S) -> None:
+        self.url = url
+        self._infer_timeout_s = infer_timeout_s
+        self._client = grpc.InferenceServerClient(url, channel_args=CHANNEL)
+        self._lock = threading.Lock()
+
+    def infer(self, card: Card, inputs: Arrays) -> dict[str, npt.NDArray[np.generic]]:
+        """The outputs of the card's model, in the card's version, for `inputs` (axis 0 is the batch).
+
+        Raises Poison("wrong-shape") where the inputs are not what the card says, Poison("model-fails") where
+        the model itself fails on them.
+        """
+        sent = [_input(tensor, inputs, card) for tensor in card.inputs]
+        wanted = [grpc.InferRequestedOutput(tensor.name) for tensor in card.outputs]
+        with metrics.INFER_SECONDS.labels(model=card.name).time():
+            try:
+                result = self._client.infer(
+                    card.name,
+                    sent,
+                    model_version=str(card.version),
+                    outputs=wanted,
+                    client_timeout=self._infer_timeout_s,
+                )
+            except InferenceServerException as error:
+                _raise(error, f"model {card.name} version {card.version}")
+        return {tensor.name: _output(tensor, result, card) for tensor in card.outputs}
+
+    def probe(self) -> None:
+        """Raise Passing("triton") unless the server is there and ready."""
+        try:
+            is_ready = self._client.is_server_ready(client_timeout=PROBE_TIMEOUT_S)
+        except InferenceServerException as error:
+            _raise(error, "the server")
+        if not is_ready:
+            raise Passing("triton", "Triton is there but not ready")
+
+    def loaded(self) -> tuple[Loaded, ...]:
+        """Every version of every model that the server has, or failed to get."""
+        try:
+            index = self._client.get_model_repository_index(client_timeout=PROBE_TIMEOUT_S)
+        except InferenceServerException as error:
+            _raise(error, "the server")
+        # A model that is only on disk has neither version nor state.
+        return tuple(
+            Loaded(one.name, int(one.version), one.state, one.reason)
+            for one in index.models
+            if one.version.isdecimal() and one.state
+        )
+
+    def parameters(self, name: str, version: int) -> dict[str, str]:
+        """The parameters in the configuration with which a version was loaded."""
+        try:
+            answer = self._client.get_model_config(name, str(version), client_timeout=PROBE_TIMEOUT_S)
+        except InferenceServerException as error:
+            _raise(error, f"model {name} version {version}")
+        return {key: value.string_value for key, value in answer.config.parameters.items()}
+
+    def load(self, name: str) -> None:
+        """Load, or load again, a model's entry in the repository; returns when it answers.
+
+        Where it was loaded before, that goes on answering meanwhile, and also if this fails: then
+        Poison("model-refused").
+        """
+        with self._lock:
+            try:
+                self._client.load_model(name, client_timeout=LOAD_TIMEOUT_S)
+            except InferenceServerException as error:
+                _raise(error, f"model {name}", refused="model-refused")
+
+    def unload(self, name: str) -> None:
+        """Unload all versions of a model, once requests in flight are answered."""
+        with self._lock:
+            try:
+                self._client.unload_model(name, client_timeout=LOAD_TIMEOUT_S)
+            except InferenceServerException as error:
+                _raise(error, f"model {name}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+def _input(tensor: Tensor, inputs: Arrays, card: Card) -> Any:
+    if tensor.name not in inputs:
+        raise Poison("wrong-shape", f"model {card.name} takes {tensor.name}; given: {', '.join(inputs) or 'nothing'}")
+    array = inputs[tensor.name]
+    if array.dtype.name != tensor.dtype or not tensor.admits_shape(array.shape):
+        raise Poison(
+            "wrong-shape",
+            f"model {card.name} takes {tensor.name} as {tensor.dtype} {tensor.shape}; "
+            f"given: {array.dtype.name} {array.shape}",
+        )
+    sent = grpc.InferInput(tensor.name, array.shape, WIRE_TYPES[tensor.dtype])
+    sent.set_data_from_numpy(np.ascontiguousarray(array))
+    return sent
+
+
+def _output(tensor: Tensor, result: Any, card: Card) -> npt.NDArray[np.generic]:
+    array: npt.NDArray[np.generic] | None = result.as_numpy(tensor.name)
+    if array is None or not tensor.admits_shape(array.shape):
+        shape = None if array is None else array.shape
+        raise Poison("wrong-shape", f"model {card.name} should give {tensor.name} {tensor.shape}; it gave {shape}")
+    return array
+
+
+AWAY = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED"}
+NOT_LOADED = ("is not found", "is not ready", "unknown model", "no version", "is at version", "not available")
+
+
+def _raise(error: InferenceServerException, what: str, refused: str = "model-fails") -> NoReturn:
+    """Passing if the server is away or has not loaded `what`, else Poison with the reason code `refused`.
+
+    Triton's own text is left out: a backend may quote in it what it choked on.
+    """
+    status = str(error.status() or "").removeprefix("StatusCode.")
+    text = str(error.message() or "").lower()
+    if status in AWAY:
+        raise Passing("triton", f"Triton did not answer for {what} ({status})") from None
+    if status == "NOT_FOUND" or any(phrase in text for phrase in NOT_LOADED):
+        raise Passing("triton", f"Triton has not loaded {what}; the reconciler loads what is released") from None
+    raise Poison(refused, f"Triton fails at {what} ({status})") from None
+
+
+def by_model(loaded: tuple[Loaded, ...]) -> Mapping[str, dict[int, Loaded]]:
+    """What a server has, by name and version."""
+    names: dict[str, dict[int, Loaded]] = {}
+    for one in loaded:
+        names.setdefault(one.name, {})[one.version] = one
+    return names
