@@ -36,6 +36,7 @@ TRACE = "00-{:032x}-{:016x}-01"
 class Story:
     """Grows record by record; the clock goes on by a second with each."""
 
+    site: str = "north"
     records: list[Record] = field(default_factory=list)
     _ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
 
@@ -65,7 +66,7 @@ class Story:
     def receive(self, image_id: str, sha256: str = "aa") -> ImageReceived:
         at = Timestamp()
         at.FromMilliseconds(self.now_ms)
-        message = ImageReceived(image_id=image_id, site="north", object=ref("inbox", sha256), received_at=at)
+        message = ImageReceived(image_id=image_id, site=self.site, object=ref("inbox", sha256), received_at=at)
         self.write(IMAGE_RECEIVED, message, image_id)
         return message
 

@@ -1,5 +1,7 @@
 """Settings of the console."""
 
+from pydantic import Field, SecretStr
+
 from osteon.runtime import Settings
 
 __all__ = ["ConsoleSettings"]
@@ -8,15 +10,15 @@ __all__ = ["ConsoleSettings"]
 class ConsoleSettings(Settings):
     """Where the table of states lies, where it is asked for, and when an image is overdue."""
 
-    database_url: str = "sqlite:///console.sqlite"
+    database_url: SecretStr = SecretStr("sqlite:///console.sqlite")
     """SQLAlchemy URL: `sqlite:///FILE`, or `postgresql+psycopg://USER@HOST/DATABASE`. Deleting the database is
     safe: it is built again from the topics."""
 
     host: str = "127.0.0.1"
     """Address that the API listens on. It has no sign-in: whoever reaches it may read it."""
 
-    port: int = 8090
+    port: int = Field(8090, ge=1, le=65535)
     """Port of the API."""
 
-    deadline_s: float = 900.0
+    deadline_s: float = Field(900.0, gt=0)
     """An image without an outcome this long after its reception is overdue."""

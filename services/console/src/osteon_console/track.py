@@ -6,28 +6,37 @@
 3. What an image's events say does not depend on their order, so that topics may be read side by side.
 """
 
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.message import Message
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from osteon.bus.record import REPLAY_OF, TRACEPARENT, Record, header
+from osteon.bus.wire import Bus
 from osteon.contracts import DeadLetter
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
+from osteon.errors import Passing
 from osteon.runtime import logs
+from osteon.runtime.health import Health
+from osteon_console.feed import batches
 from osteon_console.reception import Event, message_of, receptions
 from osteon_console.tables import EVENTS, POSITIONS, RECEPTIONS
 
-__all__ = ["TRACKED", "apply", "positions"]
+__all__ = ["TRACKED", "Tracker", "apply", "positions"]
 
 LOGGER = logs.logger(__name__)
 
 # What stages remember and what is released says nothing about the way of one image.
 TRACKED = tuple(topic for topic in TOPICS if topic not in (IMAGE_KNOWN, MODEL_RELEASED))
 _KEYED_BY_IMAGE = {topic.name for topic in TOPICS if topic.key == "image_id"} - {DEAD_LETTER.name}
+QUIET_S = 1.5  # longer than one poll of the bus takes
+RETRY_S = 2.0
 _LOCK = 0x05730  # any number that no other program locks in this PostgreSQL database
 
 
@@ -114,3 +123,42 @@ def _advance(connection: Connection, known: dict[tuple[str, int], int], new: Ite
             connection.execute(update(POSITIONS).where(here).values(next_offset=offset))
         else:
             connection.execute(insert(POSITIONS).values(topic=topic, partition=partition, next_offset=offset))
+
+
+class Tracker:
+    """Keeps the table of a database up with the topics of a bus."""
+
+    def __init__(self, engine: Engine, bus: Bus, health: Health, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine = engine
+        self._bus = bus
+        self._health = health
+        self._clock = clock
+        self._busy_at = clock()
+        health.ready("track", False)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all that lay on the topics has been read: they are followed, and nothing came for `QUIET_S`."""
+        return not self._health.unready and self._clock() - self._busy_at > QUIET_S
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the topics until `stop`. A bus or a database that is away is waited for."""
+        while not stop.is_set():
+            try:
+                self._follow(stop)
+            except (Passing, OperationalError) as error:
+                # The text of a database's error may hold what was to be stored.
+                why = str(error) if isinstance(error, Passing) else "the database does not answer"
+                LOGGER.warning("tracking waits", extra={"why": why})
+                self._health.ready("track", False)
+                self._health.alive()
+                stop.wait(RETRY_S)
+
+    def _follow(self, stop: threading.Event) -> None:
+        begin = positions(self._engine)
+        for batch in batches(lambda ended: self._bus.follow(TRACKED, begin, ended), stop):
+            if batch:
+                self._busy_at = self._clock()
+                apply(self._engine, batch)
+            self._health.ready("track", True)
+            self._health.alive()

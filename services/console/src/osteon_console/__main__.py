@@ -1,0 +1,30 @@
+"""`python -m osteon_console`: keep the table of states, and answer what is asked of it."""
+
+import threading
+
+from osteon.bus.kafka import connect
+from osteon.runtime import health, read_settings
+from osteon.runtime.service import run
+from osteon_console.api import api, listen, serve
+from osteon_console.settings import ConsoleSettings
+from osteon_console.tables import open_database
+from osteon_console.track import Tracker
+
+
+def main(settings: ConsoleSettings, stop: threading.Event) -> None:
+    known = health.Health()
+    listening = listen(settings.host, settings.port)
+    engine = open_database(settings.database_url.get_secret_value())
+    tracker = Tracker(engine, connect(settings.kafka_servers), known)
+    application = api(engine, settings.deadline_s, known, lambda: tracker.is_current)
+
+    health.serve(known, settings.health_port, settings.health_host)
+    answering = threading.Thread(target=serve, args=(application, listening, stop), name="api", daemon=True)
+    answering.start()
+    tracker.run(stop)
+    answering.join(timeout=15)  # serve gives questions under way ten seconds
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    run("console", lambda: read_settings(ConsoleSettings), main)
