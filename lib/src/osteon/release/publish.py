@@ -17,7 +17,7 @@ from osteon.release.repository import Folder, upload
 from osteon.runtime import trace
 from osteon.store import Store
 
-__all__ = ["Measured", "check_parity", "find", "make", "retire", "rollback", "use"]
+__all__ = ["Measured", "check_parity", "check_set", "find", "make", "retire", "rollback", "use"]
 
 SOURCE = "osteon/release"
 
@@ -48,16 +48,21 @@ def check_parity(folder: Folder) -> Measured:
     return measured
 
 
+def check_set(harmonizer: Folder, classifier: Folder) -> None:
+    """Raise Fatal unless these two fit together."""
+    try:
+        check_fit(harmonizer.card, classifier.card)
+    except ValueError as error:
+        raise Fatal(f"these models are no set: {error}") from None
+
+
 def make(bus: Bus, store: Store, releases: Releases, harmonizer: Folder, classifier: Folder) -> str:
     """Release the two models as a set, and return its id. It is not put in force.
 
     Safe to repeat: the same files are the same set. Raises Fatal if the two don't fit together, if one
     fails its parity check, or if its version is taken by other bytes.
     """
-    try:
-        check_fit(harmonizer.card, classifier.card)
-    except ValueError as error:
-        raise Fatal(f"these models are no set: {error}") from None
+    check_set(harmonizer, classifier)
     for folder in (harmonizer, classifier):
         check_parity(folder)
     record = contracts.ReleaseSet(harmonizer=upload(store, harmonizer), classifier=upload(store, classifier))

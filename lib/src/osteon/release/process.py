@@ -1,0 +1,40 @@
+"""The process of a stage that asks released models: `python -m osteon_harmonizer`, `python -m osteon_classifier`."""
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from osteon.bus import Stage, connect
+from osteon.bus.isolate import work_one
+from osteon.errors import Fatal
+from osteon.release.releases import Releases
+from osteon.release.triton import Triton
+from osteon.runtime import Settings, read_settings
+from osteon.runtime.health import Health, serve
+from osteon.runtime.service import run
+from osteon.store import Store
+from osteon.store import connect as connect_store
+
+__all__ = ["run_stage"]
+
+MakeStage = Callable[[Settings, Store, Releases, Triton], Stage]
+
+
+def run_stage(service: str, make_stage: MakeStage, arguments: Sequence[str] = sys.argv[1:]) -> None:
+    """Run the stage until SIGTERM; with the one argument `work-one`, work one record from standard input."""
+
+    def main(settings: Settings, stop: threading.Event) -> None:
+        bus = connect(settings.kafka_servers)
+        secret = settings.store_secret_key.get_secret_value()
+        store = connect_store(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
+        stage = make_stage(settings, store, Releases(bus, store), Triton(settings.triton_url))
+        if list(arguments) == ["work-one"]:
+            work_one(stage.work)
+        elif arguments:
+            raise Fatal(f"unknown arguments {' '.join(arguments)}; there is only work-one")
+        else:
+            health = Health()
+            serve(health, settings.health_port, settings.health_host)
+            stage.run(bus, stop, health)
+
+    run(service, lambda: read_settings(Settings), main)
