@@ -1,0 +1,1 @@
+"""Classification: one file a method."""

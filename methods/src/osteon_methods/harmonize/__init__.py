@@ -1,0 +1,1 @@
+"""Harmonization: one file a method."""
