@@ -124,7 +124,7 @@ def test_a_data_set_that_is_not_what_its_request_says_is_refused(
     assert not announcements.images
 
 
-def test_a_sender_that_aborts_in_mid_image_leaves_nothing_and_harms_nobody(
+def test_a_sender_that_aborts_in_mid_image_harms_nobody(
     port: int, announcements: Any, new_object: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aborting, other = associate(port), associate(port)

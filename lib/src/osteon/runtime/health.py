@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from osteon.errors import Fatal
 
@@ -41,10 +41,12 @@ class Health:
         return [part for part, is_ready in self._parts.items() if not is_ready] if self._parts else ["start"]
 
 
-def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer | None:
+def serve(
+    health: Health, port: int, host: str = "127.0.0.1", registry: CollectorRegistry = REGISTRY
+) -> ThreadingHTTPServer | None:
     """Answer /healthz, /readyz and /metrics from a thread of its own; `port` 0 serves nothing.
 
-    Raises Fatal if the port is taken.
+    `registry` is another one where several processes share these metrics. Raises Fatal if the port is taken.
     """
     if not port:
         return None
@@ -52,7 +54,7 @@ def serve(health: Health, port: int, host: str = "127.0.0.1") -> ThreadingHTTPSe
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, generate_latest(), CONTENT_TYPE_LATEST)
+                self._answer(200, generate_latest(registry), CONTENT_TYPE_LATEST)
             elif self.path == "/healthz":
                 self._answer(200 if health.is_alive else 503, b"alive\n" if health.is_alive else b"stalled\n")
             elif self.path == "/readyz":

@@ -59,7 +59,7 @@ def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Names
 
     threshold, announced = _threshold(settings), Announced(bus.connect(settings.kafka_servers))
     if given.for_ever:
-        sweep_for_ever(threshold, announced, settings, stop)
+        sweep_for_ever(threshold, announced, settings.sweep_every_s, settings.sweep_after_s, stop)
     else:
         sweep(threshold, announced, settings.sweep_after_s)
 

@@ -9,10 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from osteon.errors import Fatal
 from osteon.runtime import health as runtime_health
@@ -62,19 +66,25 @@ def open_doors(settings: IngestSettings, stop: threading.Event) -> None:
     children = _children(settings)
     if not children:
         raise Fatal("all doors are closed; set OSTEON_DIMSE_PORT, OSTEON_STOW_PORT or OSTEON_FOLDER")
-    health = runtime_health.Health()
-    server = runtime_health.serve(health, settings.health_port, settings.health_host)
-    try:
-        while not stop.is_set():
-            for child in children:
-                _keep_alive(child)
-                health.ready(child.name, child.process is not None)
-            health.alive()
-            stop.wait(LOOK_S)
-    finally:
-        _end(children, settings.drain_s + 5.0)
-        if server is not None:
-            server.shutdown()
+    with tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counts:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=counts)
+        health = runtime_health.Health()
+        server = runtime_health.serve(health, settings.health_port, settings.health_host, registry)
+        # Children keep their metrics in files there, which the parent adds up.
+        environment = os.environ | {"OSTEON_HEALTH_PORT": "0", "PROMETHEUS_MULTIPROC_DIR": counts}
+        try:
+            while not stop.is_set():
+                for child in children:
+                    _keep_alive(child, environment)
+                    health.ready(child.name, child.process is not None)
+                health.alive()
+                stop.wait(LOOK_S)
+        finally:
+            _end(children, settings.drain_s + 5.0)
+            if server is not None:
+                server.shutdown()
+                server.server_close()
 
 
 def _children(settings: IngestSettings) -> list[Child]:
@@ -92,7 +102,7 @@ def _children(settings: IngestSettings) -> list[Child]:
     return children
 
 
-def _keep_alive(child: Child) -> None:
+def _keep_alive(child: Child, environment: dict[str, str]) -> None:
     now = time.monotonic()
     if child.process is not None:
         status = child.process.poll()
@@ -104,17 +114,17 @@ def _keep_alive(child: Child) -> None:
         child.backoff_s = FIRST_BACKOFF_S if now - child.started_at > STEADY_S else child.backoff_s * 2
         LOGGER.error("worker died, starting another", extra={"worker": child.name, "status": status})
     if now - child.started_at >= min(child.backoff_s, LAST_BACKOFF_S):
-        child.process = _start(child)
+        child.process = _start(child, environment)
         child.started_at = now
 
 
-def _start(child: Child) -> subprocess.Popen[bytes]:
+def _start(child: Child, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "osteon_ingest", *child.command, "--parent", str(os.getpid())]
     fds: Sequence[int] = ()
     if child.listening is not None:
         fds = (child.listening.fileno(),)
         command += ["--socket", str(fds[0])]
-    return subprocess.Popen(command, pass_fds=fds, env=os.environ | {"OSTEON_HEALTH_PORT": "0"})
+    return subprocess.Popen(command, pass_fds=fds, env=environment)
 
 
 def _end(children: list[Child], patience_s: float) -> None:
