@@ -10,7 +10,21 @@ from google.protobuf.message import Message
 
 from osteon import contracts
 
-__all__ = ["TOPICS", "Topic", "retry_topic"]
+__all__ = [
+    "DEAD_LETTER",
+    "IMAGE_CLASSIFIED",
+    "IMAGE_DEIDENTIFIED",
+    "IMAGE_HARMONIZED",
+    "IMAGE_KNOWN",
+    "IMAGE_RECEIVED",
+    "IMAGE_SET_ASIDE",
+    "MODEL_IN_FORCE",
+    "MODEL_RELEASED",
+    "STAGE_BRAKED",
+    "TOPICS",
+    "Topic",
+    "retry_topic",
+]
 
 DAY_MS = 24 * 60 * 60 * 1000
 IMAGE_RETENTION_MS = 90 * DAY_MS  # a stage may be down for a quarter of a year and lose nothing
