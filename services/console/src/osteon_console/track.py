@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from osteon.bus.record import REPLAY_OF, TRACEPARENT, Record, header
+from osteon.bus.record import REPLAY_OF, Record, header
 from osteon.bus.wire import Bus
 from osteon.contracts import DeadLetter
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
@@ -77,7 +77,7 @@ def _row(record: Record) -> dict[str, Any]:
         "offset": record.offset,
         "image_id": image_id,
         "time_us": record.timestamp_ms * 1000,
-        "traceparent": header(record.headers, TRACEPARENT),
+        "traceparent": header(record.headers, "traceparent"),
         "replay_of": header(record.headers, REPLAY_OF),
         "key": key,
         "value": record.value,
