@@ -1,10 +1,11 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -131,13 +132,15 @@ class ImageSetAside(_message.Message):
     def __init__(self, image_id: _Optional[str] = ..., site: _Optional[str] = ..., patient: _Optional[str] = ..., stage: _Optional[str] = ..., reason: _Optional[str] = ..., explanation: _Optional[str] = ..., object: _Optional[_Union[ObjectRef, _Mapping]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ImageKnown(_message.Message):
-    __slots__ = ("image_id", "pixel_sha256", "patient", "object_sha256")
+    __slots__ = ("image_id", "pixel_sha256", "patient", "object_sha256", "set_aside")
     IMAGE_ID_FIELD_NUMBER: _ClassVar[int]
     PIXEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     PATIENT_FIELD_NUMBER: _ClassVar[int]
     OBJECT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_FIELD_NUMBER: _ClassVar[int]
     image_id: str
     pixel_sha256: str
     patient: str
     object_sha256: str
-    def __init__(self, image_id: _Optional[str] = ..., pixel_sha256: _Optional[str] = ..., patient: _Optional[str] = ..., object_sha256: _Optional[str] = ...) -> None: ...
+    set_aside: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, image_id: _Optional[str] = ..., pixel_sha256: _Optional[str] = ..., patient: _Optional[str] = ..., object_sha256: _Optional[str] = ..., set_aside: _Optional[_Iterable[str]] = ...) -> None: ...
