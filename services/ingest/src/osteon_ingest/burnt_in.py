@@ -120,8 +120,10 @@ def _gray(stored: Stored) -> Gray:
         values = np.arange(limits.min, limits.max + 1, dtype=np.float64)
         table = np.clip((values - low) * scale, 0, 255).astype(np.uint8)
         index = stored if limits.min == 0 else stored.astype(np.int32) - limits.min
-        return np.asarray(table[index], np.uint8)
-    return np.clip((stored - low) * scale, 0, 255).astype(np.uint8)
+        gray: Gray = table[index]
+        return gray
+    clipped: Gray = np.clip((stored - low) * scale, 0, 255).astype(np.uint8)
+    return clipped
 
 
 def _tiles_with_jumps(gray: Gray) -> list[Box]:
