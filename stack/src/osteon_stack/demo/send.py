@@ -1,0 +1,148 @@
+"""Sends files as a hospital would: half by C-STORE, half by STOW-RS, and says what each door answered."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.presentation import build_context
+
+__all__ = ["Answer", "Parcel", "choose_doors", "send_by_c_store", "send_by_stow"]
+
+DoorName = Literal["dimse", "stow"]
+MAX_CONTEXTS = 128  # as many as an association may propose, PS3.8 section 9.3.2.2
+
+# The bytes of the file go out as they are: what is broken must reach the door broken.
+_config.STORE_SEND_CHUNKED_DATASET = True
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A file and the door that it is brought to."""
+
+    path: Path
+    door: DoorName
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the door said of a file; `text` is empty when the file was taken."""
+
+    parcel: Parcel
+    text: str = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the sender may forget the file."""
+        return not self.text
+
+
+def choose_doors(paths: Sequence[Path]) -> list[Parcel]:
+    """Every second file by C-STORE, as far as it can go that way: C-STORE needs readable file meta information."""
+    parcels = []
+    for number, path in enumerate(paths):
+        is_dimse = number % 2 == 0 and _context(path) is not None
+        parcels.append(Parcel(path, "dimse" if is_dimse else "stow"))
+    return parcels
+
+
+def send_by_c_store(parcels: Sequence[Parcel], host: str, port: int, aet: str) -> Iterator[Answer]:
+    """Send over as few associations as the proposed contexts allow; one answer a parcel, in order."""
+    association: Association | None = None
+    proposed: set[tuple[str, str]] = set()
+    for number, parcel in enumerate(parcels):
+        context = _context(parcel.path)
+        if context is None:
+            yield Answer(parcel, "no file meta information")
+            continue
+        if association is None or not association.is_established or context not in proposed:
+            if association is not None and association.is_established:
+                association.release()
+            proposed = _contexts(parcels[number:])
+            association = _associate(proposed, host, port, aet)
+        yield Answer(parcel, _store(association, parcel.path))
+    if association is not None and association.is_established:
+        association.release()
+
+
+def send_by_stow(parcels: Sequence[Parcel], url: str) -> Iterator[Answer]:
+    """Send one instance a request (PS3.18 section 10.5); one answer a parcel, in order."""
+    with httpx.Client(timeout=120) as client:
+        for parcel in parcels:
+            yield Answer(parcel, _post(client, url, parcel.path.read_bytes()))
+
+
+def _context(path: Path) -> tuple[str, str] | None:
+    try:
+        meta = read_file_meta_info(path)
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except (InvalidDicomError, AttributeError, EOFError, ValueError, NotImplementedError, KeyError):
+        return None
+
+
+def _contexts(parcels: Sequence[Parcel]) -> set[tuple[str, str]]:
+    contexts: set[tuple[str, str]] = set()
+    for parcel in parcels:
+        context = _context(parcel.path)
+        if context is not None and len(contexts) < MAX_CONTEXTS:
+            contexts.add(context)
+    return contexts
+
+
+def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str) -> Association:
+    entity = AE(ae_title="DEMO")
+    entity.maximum_pdu_size = 0  # no limit of ours: the door's own holds
+    entity.requested_contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(contexts)]
+    return entity.associate(host, port, ae_title=aet)
+
+
+def _store(association: Association, path: Path) -> str:
+    if not association.is_established:
+        return "the association was refused"
+    try:
+        status = association.send_c_store(path)
+    except (ValueError, AttributeError, RuntimeError) as error:
+        return f"can't be sent by C-STORE: {type(error).__name__}"
+    if "Status" not in status:
+        return "the association was aborted"
+    if status.Status in (0x0000, 0xB000, 0xB006, 0xB007):
+        return ""
+    return f"status 0x{status.Status:04X} {status.get('ErrorComment', '')}".strip()
+
+
+def _post(client: httpx.Client, url: str, instance: bytes) -> str:
+    boundary = "osteon-demo-boundary-7f3a"
+    body = b"".join(
+        [
+            f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode(),
+            instance,
+            f"\r\n--{boundary}--\r\n".encode(),
+        ]
+    )
+    answer = client.post(
+        url,
+        content=body,
+        headers={
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+            "Accept": "application/dicom+json",
+        },
+    )
+    if answer.status_code == 200:
+        return ""
+    return f"HTTP {answer.status_code} {_failure(answer)}".strip()
+
+
+def _failure(answer: httpx.Response) -> str:
+    """The reason that a STOW-RS response gives for its first failed instance (PS3.18 table I.2-2)."""
+    try:
+        failed = answer.json()["00081198"]["Value"][0]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return answer.text[:120]
+    comment = failed.get("00000902", {}).get("Value", [""])[0]
+    code = failed.get("00081197", {}).get("Value", [0])[0]
+    return f"0x{code:04X} {comment}".strip()
