@@ -1,0 +1,123 @@
+"""`osteon dead-letters`, `osteon stage`, `osteon topics`."""
+
+import json
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from rich.console import Console
+from rich.table import Table as Grid
+
+from osteon.bus import dead_letters as letters
+from osteon.bus.dead_letters import Selection
+from osteon.bus.kafka import KafkaBus, connect
+from osteon.bus.table import Table
+from osteon.contracts import Brake, DeadLetter
+from osteon.contracts.topics import STAGE_BRAKED, TOPICS
+from osteon.errors import Fatal
+from osteon.runtime import Settings, read_settings
+
+__all__ = ["dead_letters", "stage", "topics"]
+
+dead_letters = typer.Typer(no_args_is_help=True, help="Records that no stage could work, and their way back.")
+stage = typer.Typer(no_args_is_help=True, help="Stages that braked.")
+topics = typer.Typer(no_args_is_help=True, help="The topics on Kafka.")
+
+StageName = Annotated[str, typer.Option("--stage", help="only those of this stage")]
+Reason = Annotated[str, typer.Option("--reason", help="only those with this reason")]
+LetterId = Annotated[str, typer.Option("--id", help="only this one")]
+Image = Annotated[str, typer.Option("--image", help="only those of this image id")]
+
+
+@dead_letters.command("list")
+def list_letters(stage: StageName = "", reason: Reason = "", image: Image = "") -> None:
+    """List dead letters and whether they were replayed. Example: osteon dead-letters list --stage harmonize."""
+    bus, selection = _bus(), Selection(stage, reason, image=image)
+    waiting = {letter.id for letter in letters.waiting(bus, selection)}
+    grid = Grid("id", "reason", "attempts", "image", "at", "replayed")
+    for letter in letters.list_all(bus, selection):
+        at = letter.at.ToDatetime().isoformat(" ", "seconds")
+        replayed = "" if letter.id in waiting else "yes"
+        grid.add_row(letter.id, letter.reason, str(letter.attempts), letter.image_id, at, replayed)
+    Console().print(grid)
+
+
+@dead_letters.command("show")
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one dead letter. Example: osteon dead-letters show harmonize/osteon.image.deidentified/3/17."""
+    Console().print_json(json.dumps(_spelled(letters.find(_bus(), letter_id))))
+
+
+@dead_letters.command("replay")
+def replay_letters(
+    stage: StageName = "",
+    reason: Reason = "",
+    letter_id: LetterId = "",
+    image: Image = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be replayed")] = False,
+) -> None:
+    """Send dead letters back to their stage. Example: osteon dead-letters replay --reason triton-fails --dry-run."""
+    settings = read_settings(Settings)
+    selection = Selection(stage, reason, letter_id, image)
+    bus = connect(settings.kafka_servers)
+    found = letters.waiting(bus, selection) if dry_run else letters.replay(bus, settings.site, selection)
+    for letter in found:
+        Console().print(letter.id, highlight=False)
+    Console().print(f"{len(found)} {'would be ' if dry_run else ''}replayed")
+
+
+@stage.command("list")
+def list_stages() -> None:
+    """List the stages that braked, and why. Example: osteon stage list."""
+    grid = Grid("stage", "reason", "explanation", "since")
+    for name, found in sorted(_braked(_bus()).items()):
+        grid.add_row(name, found.reason, found.explanation, found.since.ToDatetime().isoformat(" ", "seconds"))
+    Console().print(grid)
+
+
+@stage.command("resume")
+def resume_stage(name: str) -> None:
+    """Release the brake of a stage, which goes on within seconds. Example: osteon stage resume harmonize."""
+    bus = _bus()
+    if name not in _braked(bus):
+        raise Fatal(f"stage {name} did not brake; see `osteon stage list`")
+    publisher = bus.publisher()
+    publisher.remove(STAGE_BRAKED, name)
+    publisher.close()
+    Console().print(f"{name} resumes")
+
+
+@topics.command("provision")
+def provision_topics(
+    replication: Annotated[int, typer.Option(help="copies of each partition; 3 on a cluster")] = 1,
+) -> None:
+    """Create the topics that are missing, with their readers' offsets. Example: osteon topics provision."""
+    _bus().provision(TOPICS, replication)
+    Console().print(f"{len(TOPICS)} topics stand")
+
+
+@topics.command("check")
+def check_topics() -> None:
+    """Compare Kafka with the table of topics; exit code 1 if something differs. Example: osteon topics check."""
+    differences = _bus().check(TOPICS)
+    for difference in differences:
+        Console().print(difference, highlight=False)
+    if differences:
+        raise typer.Exit(1)
+    Console().print("all topics are as they should be")
+
+
+def _bus() -> KafkaBus:
+    return connect(read_settings(Settings).kafka_servers)
+
+
+def _braked(bus: KafkaBus) -> dict[str, Brake]:
+    table = Table(bus, STAGE_BRAKED)
+    table.refresh()
+    table.close()
+    return {name: found for name, found in table.items() if isinstance(found, Brake)}
+
+
+def _spelled(letter: DeadLetter) -> dict[str, object]:
+    spelled: dict[str, object] = MessageToDict(letter)
+    return spelled

@@ -1,0 +1,246 @@
+"""Apache Kafka as the bus, by kafka-python."""
+
+# ruff: noqa: D102 - `osteon.bus.wire` says what each method does.
+
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from osteon.bus import kafka_topics
+from osteon.bus.kafka_reader import KafkaReader, record_of
+from osteon.bus.kafka_writer import KafkaWriter, Patience
+from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
+from osteon.bus.wire import Refused
+from osteon.contracts.topics import Topic
+from osteon.errors import Passing
+
+__all__ = ["KafkaBus", "connect"]
+
+
+def connect(servers: str, *, delivery_timeout_s: float = 20.0, session_timeout_s: float = 10.0) -> "KafkaBus":
+    """The bus at `servers` (`host:port`, separated by commas); connects when it is first used.
+
+    A record that is not acknowledged within `delivery_timeout_s` has failed. An instance that is silent for
+    `session_timeout_s` (the broker's least is 6 by default) loses its partitions to the others.
+    """
+    return KafkaBus([one.strip() for one in servers.split(",")], Patience(delivery_timeout_s), session_timeout_s)
+
+
+class KafkaBus:
+    """See `osteon.bus.wire.Bus`."""
+
+    def __init__(self, servers: list[str], patience: Patience, session_s: float) -> None:
+        self._servers = servers
+        self._patience = patience
+        self._session_s = session_s
+
+    def provision(self, topics: Sequence[Topic], replication: int = 1) -> None:
+        kafka_topics.provision(self._servers, topics, replication)
+
+    def check(self, topics: Sequence[Topic]) -> list[str]:
+        return kafka_topics.check(self._servers, topics)
+
+    def reader(self, group: str, topics: Sequence[str], instance: str) -> KafkaReader:
+        return KafkaReader(self._servers, group, topics, instance, self._session_s)
+
+    def writer(self, transactional_id: str) -> KafkaWriter:
+        return KafkaWriter(self._servers, transactional_id, self._patience)
+
+    def publisher(self, transactional_id: str | None = None, source: str = "osteon") -> "KafkaPublisher":
+        writer = self.writer(transactional_id) if transactional_id else None
+        return KafkaPublisher(self._servers, self._patience, source, writer)
+
+    def read(self, topics: Sequence[Topic | str], partitions: Collection[int] | None = None) -> list[Record]:
+        follower = _Follower(self._servers, [_name(topic) for topic in topics], partitions)
+        try:
+            return follower.until_end(self._patience.transaction_s)
+        finally:
+            follower.close()
+
+    def follow(
+        self,
+        topics: Sequence[Topic | str],
+        positions: Mapping[Place, int],
+        stop: threading.Event | None = None,
+    ) -> Iterator[Record]:
+        follower = _Follower(self._servers, [_name(topic) for topic in topics], None, positions)
+        try:
+            while stop is None or not stop.is_set():
+                yield from follower.poll(0.5)
+        finally:
+            follower.close()
+
+    def tail(self, topic: Topic) -> "KafkaTail":
+        return KafkaTail(self._servers, topic.name)
+
+
+class KafkaTail:
+    """See `osteon.bus.wire.Tail`. Connects with its first use."""
+
+    def __init__(self, servers: list[str], topic: str) -> None:
+        self._servers = servers
+        self._topic = topic
+        self._follower: _Follower | None = None
+        self._lock = threading.Lock()
+
+    def more(self) -> list[Record]:
+        with self._lock:
+            self._follower = self._follower or _Follower(self._servers, [self._topic])
+            return self._follower.until_stable()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._follower is not None:
+                self._follower.close()
+
+
+class KafkaPublisher:
+    """See `osteon.bus.wire.Publisher`. Idempotent: a repeated send is written once."""
+
+    def __init__(self, servers: list[str], patience: Patience, source: str, writer: KafkaWriter | None) -> None:
+        self._servers = servers
+        self._patience = patience
+        self._source = source
+        self._writer = writer
+        self._is_fresh = False
+        self._producer: KafkaProducer | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, outgoing: Outgoing, traceparent: str = "") -> None:
+        self._send(sending(outgoing, event_headers(outgoing.message, self._source, traceparent)))
+
+    def remove(self, topic: Topic, key: str) -> None:
+        self._send(Sending(topic.name, key.encode(), None))
+
+    def _send(self, one: Sending) -> None:
+        if self._writer is not None:
+            with self._lock:
+                self._commit(self._writer, one)
+            return
+        try:
+            future = self._plain().send(one.topic, one.value, one.key, list(one.headers), one.partition)
+            future.get(timeout=self._patience.commit_s)
+        except KafkaError as error:
+            raise Passing("bus", f"Kafka did not acknowledge a record: {type(error).__name__}") from None
+
+    def _commit(self, writer: KafkaWriter, one: Sending) -> None:
+        if not self._is_fresh:
+            writer.renew()
+        try:
+            self._is_fresh = False
+            writer.commit([one], {}, None)
+            self._is_fresh = True
+        except Refused as error:
+            raise Passing("bus", str(error)) from None
+
+    def _plain(self) -> KafkaProducer:
+        with self._lock:
+            if self._producer is None:
+                self._producer = KafkaProducer(
+                    bootstrap_servers=self._servers,
+                    bootstrap_timeout_ms=int(1000 * self._patience.request_s),
+                    acks="all",
+                    enable_idempotence=True,
+                    delivery_timeout_ms=int(1000 * self._patience.delivery_s),
+                    request_timeout_ms=int(1000 * self._patience.request_s),
+                    max_block_ms=int(1000 * self._patience.request_s),
+                    allow_auto_create_topics=False,
+                    reconnect_backoff_max_ms=1000,
+                    linger_ms=0,
+                    metrics_enabled=False,
+                )
+            return self._producer
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        with self._lock:
+            if self._producer is not None:
+                self._producer.close(timeout=self._patience.request_s)
+
+
+class _Follower:
+    """A read-committed consumer outside of any group."""
+
+    def __init__(
+        self,
+        servers: list[str],
+        topics: Sequence[str],
+        partitions: Collection[int] | None = None,
+        positions: Mapping[Place, int] | None = None,
+    ) -> None:
+        try:
+            self._consumer = _plain_consumer(servers, "read_committed")
+            # Open transactions end below this consumer's end of a log, and above that of this one.
+            self._uncommitted = _plain_consumer(servers, "read_uncommitted")
+            missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
+            if missing:
+                # Followed as they are, they would look empty for ever.
+                raise Passing("bus", f"topic {', '.join(missing)} does not exist: run `osteon topics provision`")
+            self._parts = [
+                TopicPartition(topic, number)
+                for topic in topics
+                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+                if partitions is None or number in partitions
+            ]
+            self._consumer.assign(self._parts)
+            beginnings = self._consumer.beginning_offsets(self._parts)
+        except KafkaError as error:
+            raise Passing("bus", f"Kafka can't be reached: {type(error).__name__}") from None
+        for part in self._parts:
+            at = (positions or {}).get((part.topic, part.partition), 0)
+            self._consumer.seek(part, max(at, beginnings[part]))
+
+    def poll(self, timeout_s: float) -> list[Record]:
+        try:
+            polled = self._consumer.poll(int(1000 * timeout_s), max_records=1000)
+        except KafkaError as error:
+            raise Passing("bus", f"Kafka can't be read: {type(error).__name__}") from None
+        return [record_of(one) for part in polled.values() for one in part]
+
+    def until_stable(self) -> list[Record]:
+        """All that is committed and not behind an open transaction."""
+        return self._until(self._consumer, 10.0)
+
+    def until_end(self, timeout_s: float) -> list[Record]:
+        """All that was written before this call, once the transactions that wrote it are resolved."""
+        return self._until(self._uncommitted, timeout_s)
+
+    def _until(self, knower: KafkaConsumer, timeout_s: float) -> list[Record]:
+        deadline = time.monotonic() + timeout_s
+        records: list[Record] = []
+        try:
+            ends = knower.end_offsets(self._parts) if self._parts else {}
+            # The position, not the last record, tells the end: markers of transactions take up offsets.
+            while any((self._consumer.position(part) or 0) < end for part, end in ends.items()):
+                if time.monotonic() > deadline:
+                    raise KafkaTimeoutError("a transaction is still open")
+                records += self.poll(0.1)
+        except KafkaError as error:
+            raise Passing("bus", f"Kafka can't be read: {type(error).__name__}") from None
+        return records
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False)
+        self._uncommitted.close(autocommit=False)
+
+
+def _plain_consumer(servers: list[str], isolation_level: str) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=servers,
+        group_id=None,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+        isolation_level=isolation_level,
+        fetch_max_wait_ms=100,
+        reconnect_backoff_max_ms=1000,
+        metrics_enabled=False,
+    )
+
+
+def _name(topic: Topic | str) -> str:
+    return topic if isinstance(topic, str) else topic.name

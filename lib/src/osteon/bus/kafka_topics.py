@@ -1,0 +1,149 @@
+"""Topics on Apache Kafka: made as the table says, with the offsets of their readers, and compared with it."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, NoError, RetriableError, TopicAlreadyExistsError
+from kafka.protocol.consumer import OffsetSpec
+from kafka.structs import OffsetAndMetadata
+
+from osteon.contracts.topics import Topic
+from osteon.errors import Fatal, Passing
+
+__all__ = ["check", "provision"]
+
+MINUTE_MS = 60_000
+SETTLING_S = 30.0
+
+
+def provision(servers: list[str], topics: Sequence[Topic], replication: int) -> None:
+    """Create what is missing; where a topic is wholly empty, its readers begin at 0.
+
+    Raises Passing if the broker can't be reached, Fatal if it refuses.
+    """
+    deadline = time.monotonic() + SETTLING_S
+    while True:
+        try:
+            with KafkaAdminClient(bootstrap_servers=servers) as admin:
+                _create(admin, topics, replication)
+                for topic in topics:
+                    _begin_readers(admin, topic)
+            return
+        except KafkaError as error:
+            # A fresh cluster first has to make the topic of its offsets.
+            if not isinstance(error, RetriableError) or time.monotonic() > deadline:
+                why = f"{type(error).__name__}: {error}"
+                raise Passing("bus", f"the topics can't be provisioned: {why}") from None
+            time.sleep(0.2)
+
+
+def _create(admin: KafkaAdminClient, topics: Sequence[Topic], replication: int) -> None:
+    known = {one["name"] for one in admin.describe_topics()}
+    wanted = {topic.name: _wanted(topic, replication) for topic in topics if topic.name not in known}
+    if wanted:
+        # Somebody else may provision at the same time.
+        with contextlib.suppress(TopicAlreadyExistsError):
+            admin.create_topics(wanted, wait_for_metadata=True)
+
+
+def _wanted(topic: Topic, replication: int) -> dict[str, Any]:
+    return {
+        "num_partitions": topic.partitions,
+        "replication_factor": replication,
+        "configs": _configs(topic, replication),
+    }
+
+
+def _configs(topic: Topic, replication: int) -> dict[str, str]:
+    keep = (
+        {"cleanup.policy": "compact"}
+        if topic.retention_ms is None
+        else {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
+    )
+    return keep | {"min.insync.replicas": str(max(1, replication - 1))}
+
+
+def _begin_readers(admin: KafkaAdminClient, topic: Topic) -> None:
+    """Offsets 0 for readers that have none, where nothing was ever written: anywhere else 0 could be a loss."""
+    parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    for group in topic.readers:
+        missing = _missing(admin, group, parts)
+        if not missing:
+            continue
+        ends = admin.list_partition_offsets(dict.fromkeys(missing, OffsetSpec.LATEST))
+        if any(end.offset for end in ends.values()):
+            continue  # `check` says what to do
+        results = admin.alter_group_offsets(group, {part: OffsetAndMetadata(0, "", -1) for part in missing})
+        wrong = {error.__name__ for error in results.values() if error is not NoError}
+        if wrong:
+            raise Fatal(f"offsets of {group} in {topic.name} were not set ({', '.join(wrong)}): stop it, try again")
+
+
+def _missing(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> list[TopicPartition]:
+    known = admin.list_group_offsets({group: list(parts)})[group]
+    return [part for part in parts if part not in known or known[part].offset < 0]
+
+
+def check(servers: list[str], topics: Sequence[Topic]) -> list[str]:
+    """What differs from the table, and what to do. Raises Passing if the broker can't be reached."""
+    try:
+        with KafkaAdminClient(bootstrap_servers=servers) as admin:
+            return list(_differences(admin, topics))
+    except KafkaError as error:
+        raise Passing("bus", f"the topics can't be checked: {type(error).__name__}: {error}") from None
+
+
+def _differences(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[str]:
+    yield from _broker(admin, topics)
+    known = {one["name"]: one for one in admin.describe_topics()}
+    for topic in topics:
+        if topic.name not in known:
+            yield f"topic {topic.name} is missing: run `osteon topics provision`"
+            continue
+        yield from _topic(admin, topic, known[topic.name]["partitions"])
+        parts = [TopicPartition(topic.name, one["partition_index"]) for one in known[topic.name]["partitions"]]
+        for group in topic.readers:
+            missing = [str(part.partition) for part in _missing(admin, group, parts)]
+            if missing:
+                yield (
+                    f"{group} has no offset in {topic.name}, partitions {', '.join(missing)}: if it never ran, "
+                    "`osteon topics provision` sets them where the topic is empty; if it did, find what it missed first"
+                )
+
+
+def _broker(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[str]:
+    brokers = [str(one["broker_id"]) for one in admin.describe_cluster()["brokers"]]
+    longest_ms = max((topic.retention_ms or 0 for topic in topics), default=0)
+    for broker in brokers:
+        configs = _configured(admin, ConfigResourceType.BROKER, broker)
+        kept_ms = int(configs["offsets.retention.minutes"]) * MINUTE_MS
+        if kept_ms <= longest_ms:
+            yield (
+                f"broker {broker} forgets offsets after {kept_ms // MINUTE_MS} minutes, before the records: set "
+                f"offsets.retention.minutes above {longest_ms // MINUTE_MS}"
+            )
+        if configs.get("auto.create.topics.enable") == "true":
+            yield f"broker {broker} creates topics by itself: set auto.create.topics.enable=false"
+
+
+def _topic(admin: KafkaAdminClient, topic: Topic, partitions: Sequence[dict[str, Any]]) -> Iterator[str]:
+    if len(partitions) != topic.partitions:
+        yield (
+            f"{topic.name} has {len(partitions)} partitions instead of {topic.partitions}: adding some breaks the "
+            "order of keys, so make it anew while it is empty"
+        )
+    replication = min((len(one["replica_nodes"]) for one in partitions), default=1)
+    configs = _configured(admin, ConfigResourceType.TOPIC, topic.name)
+    for name, value in _configs(topic, replication).items():
+        if configs.get(name) != value:
+            yield f"{topic.name}: {name} is {configs.get(name)}; set it to {value}"
+
+
+def _configured(admin: KafkaAdminClient, kind: ConfigResourceType, name: str) -> dict[str, str]:
+    found = admin.describe_configs([ConfigResource(kind, name)], config_filter="all")
+    entries = next(iter(found.values()))[name]
+    return {key: str(entry["value"]) for key, entry in entries.items()}
