@@ -14,6 +14,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 from minio import Minio
 from minio.error import S3Error
+from numpy.typing import NDArray
 
 from osteon_stack.seaweedfs import BUCKETS
 
@@ -56,7 +57,7 @@ def tiny(triton: Any) -> Any:
     client.close()
 
 
-def infer(client: Any, image: np.ndarray) -> Any:
+def infer(client: Any, image: NDArray[np.float32]) -> Any:
     given = grpc_client.InferInput("image", image.shape, "FP32")
     given.set_data_from_numpy(image)
     return client.infer("tiny", [given], model_version="1").as_numpy("filtered")

@@ -134,6 +134,9 @@ def _properties(home: Path, ports: Ports) -> str:
         # Stages start at once, and a dead member is noticed soon if its client asks for that.
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
+        # A broker that was killed may register again only when its old session is over: 9 s by default.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         # Small buffers and index files for small traffic; 128 MiB for the cleaner would be a quarter of the heap.
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         "log.index.size.max.bytes": 1024 * 1024,

@@ -36,7 +36,8 @@ class Part:
     """One program of the stack, not yet started.
 
     `after` names the parts that must be ready first. `prepare` makes the files it needs and is called before
-    each start; it may be called again. `leaves` are files outside its folder that it forgets to remove. A task runs to its end: it is ready once it has ended with exit code 0.
+    each start; it may be called again. `leaves` are files outside its folder that it forgets to remove. A task
+    runs to its end: it is ready once it has ended with exit code 0.
     """
 
     name: str

@@ -13,7 +13,7 @@ from osteon_stack.part import Part, answers
 from osteon_stack.ports import GRPC_OFFSET, HOST, Ports
 from osteon_stack.secrets import identity, secret_file
 
-__all__ = ["BUCKETS", "RIGHTS", "make_buckets", "seaweedfs"]
+__all__ = ["BUCKETS", "RIGHTS", "admin_client", "make_buckets", "seaweedfs"]
 
 BUCKETS = ("inbox", "images", "harmonized", "vault", "models")
 
@@ -60,12 +60,15 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
     )  # fmt: skip
 
 
+def admin_client(folder: Path, ports: Ports) -> Minio:
+    """A client with all rights."""
+    keys = identity(folder, "admin")
+    return Minio(f"{HOST}:{ports.seaweedfs_s3}", access_key=keys.access_key, secret_key=keys.secret_key, secure=False)
+
+
 def make_buckets(folder: Path, ports: Ports) -> None:
     """Make those of `BUCKETS` that are missing."""
-    admin = identity(folder, "admin")
-    client = Minio(
-        f"{HOST}:{ports.seaweedfs_s3}", access_key=admin.access_key, secret_key=admin.secret_key, secure=False
-    )
+    client = admin_client(folder, ports)
     for bucket in BUCKETS:
         if not client.bucket_exists(bucket):
             client.make_bucket(bucket)

@@ -1,6 +1,7 @@
 """The stack as a whole: up, down, status."""
 
-import subprocess
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -72,6 +73,7 @@ class Stack:
         names = sorted(set(processes_of(self.folder).values()))
         supervisor = self._supervisor()
         if supervisor:
+            supervisor.resume()  # a halted one would not see the next
             supervisor.terminate()
             psutil.wait_procs([supervisor], timeout=DOWN_WITHIN_S)
         names += end_all(self.folder, ORPHANS_WITHIN_S)
@@ -97,7 +99,7 @@ class Stack:
         write_wanted(self.folder, Wanted(tuple(name for name in PARTS if name in wanted.parts + more), self.ports))
         supervisor = self._supervisor()
         if supervisor:
-            supervisor.send_signal(1)  # SIGHUP
+            supervisor.send_signal(signal.SIGHUP)
         return True
 
     def _start_supervisor(self, names: tuple[str, ...]) -> None:
@@ -109,15 +111,18 @@ class Stack:
         write_wanted(self.folder, Wanted(names, self.ports))
         log = self.folder / "logs" / "supervisor.log"
         log.parent.mkdir(exist_ok=True)
-        with log.open("ab") as output:
-            subprocess.Popen(
-                (sys.executable, "-m", "osteon_stack.supervise", str(self.folder)),
-                env={**inherited_environment(), MARKER: str(self.folder), PART: "supervisor"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        # Not subprocess: this one outlives its parent by intent.
+        os.posix_spawn(
+            sys.executable,
+            (sys.executable, "-m", "osteon_stack.supervise", str(self.folder)),
+            {**inherited_environment(), MARKER: str(self.folder), PART: "supervisor"},
+            file_actions=(
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ),
+            setsid=True,
+        )
 
     def _refuse_taken(self, names: tuple[str, ...]) -> None:
         refuse_taken((part.name, port) for part in build(names, self.folder, self.ports) for port in part.ports)

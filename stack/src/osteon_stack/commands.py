@@ -1,0 +1,155 @@
+"""`osteon stack …` and `osteon doctor`."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from osteon_stack.doctor import examine
+from osteon_stack.parts import PARTS
+from osteon_stack.ports import ports_from
+from osteon_stack.stack import Stack
+from osteon_stack.state import PartState, is_supervised, read_wanted
+
+__all__ = ["doctor", "stack"]
+
+stack = typer.Typer(no_args_is_help=True, help="The same parts as on a cluster, as processes on this machine.")
+doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
+
+Folder = Annotated[Path, typer.Option(help="Where the stack keeps its state.", envvar="OSTEON_STACK_FOLDER")]
+STATE = Path(".stack")
+FOLLOW_S = 0.3
+
+
+@stack.command()
+def up(
+    parts: Annotated[list[str] | None, typer.Argument(help=f"Only these: {', '.join(PARTS)}.")] = None,
+    folder: Folder = STATE,
+) -> None:
+    """Start what does not run; a second call changes nothing. Example: osteon stack up kafka triton."""
+    console = Console()
+    whole = Stack(folder, ports_from())
+    began_s = time.monotonic()
+    is_new = whole.up(parts, _Progress(console))
+    if is_new:
+        console.print(f"[green]up[/] after {time.monotonic() - began_s:.0f} s; stop with: osteon stack down")
+    else:
+        console.print("everything runs already; nothing was changed")
+
+
+@stack.command()
+def down(folder: Folder = STATE) -> None:
+    """End every process of the stack, orphans too; what they hold stays. Example: osteon stack down."""
+    ended = _running(folder).down()
+    Console().print(f"ended: {', '.join(ended)}" if ended else "nothing ran", highlight=False)
+
+
+@stack.command()
+def status(
+    folder: Folder = STATE,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Tell how each part is; exit code 1 unless all are well. Example: osteon stack status --json."""
+    states = _running(folder).status()
+    if as_json:
+        sys.stdout.write(json.dumps({one.name: one.__dict__ for one in states}, indent=1) + "\n")
+    elif states:
+        _print_states(states)
+    else:
+        Console().print("nothing was ever started here; start with: osteon stack up")
+    if not states or not all(one.is_well for one in states):
+        raise typer.Exit(1)
+
+
+@stack.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help="One part, or `supervisor`; all by default.")] = None,
+    folder: Folder = STATE,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option(help="How many lines of each part.")] = 20,
+) -> None:
+    """Show what the parts logged last. Example: osteon stack logs kafka --follow."""
+    found = sorted((folder / "logs").glob("*.log"))
+    files = [file for file in found if part in (None, file.stem)]
+    if not files:
+        raise typer.BadParameter(f"no log of {part}; there are: {', '.join(file.stem for file in found) or 'none'}")
+    with_names = len(files) > 1
+    ends = {}
+    for file in files:
+        text = file.read_text(errors="replace")
+        ends[file] = len(text.encode(errors="replace"))
+        _write(file.stem, text.splitlines()[-lines:], with_names)
+    while follow:
+        for file in files:
+            ends[file], new = _read_from(file, ends[file])
+            _write(file.stem, new, with_names)
+        time.sleep(FOLLOW_S)
+
+
+@doctor.callback()
+def examine_all(folder: Folder = STATE) -> None:
+    """Check every part; exit code 1 if anything is wrong. Example: osteon doctor."""
+    console = Console()
+    findings = examine(_running(folder))
+    for finding in findings:
+        if finding.trouble:
+            console.print(f"[red]✗ {finding.subject}[/]: {finding.trouble}\n    → {finding.advice}", highlight=False)
+        else:
+            console.print(f"[green]✓ {finding.subject}[/]", highlight=False)
+    if any(finding.trouble for finding in findings):
+        raise typer.Exit(1)
+
+
+class _Progress:
+    """Prints a line when a part changes its state."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told: dict[str, str] = {}
+        self._began_s = time.monotonic()
+
+    def __call__(self, states: Sequence[PartState]) -> None:
+        """Tell what is new."""
+        for one in states:
+            if self._told.get(one.name, "waiting") != one.state:
+                color = "green" if one.is_well else "yellow"
+                since_s = time.monotonic() - self._began_s
+                self._console.print(
+                    f"{since_s:5.1f} s  {one.name:<11} [{color}]{one.state}[/] {one.why}", highlight=False
+                )
+            self._told[one.name] = one.state
+
+
+def _running(folder: Path) -> Stack:
+    """The stack as it runs, on the ports that it was started with."""
+    wanted = read_wanted(folder) if is_supervised(folder) else None
+    return Stack(folder, wanted.ports if wanted else ports_from())
+
+
+def _print_states(states: Sequence[PartState]) -> None:
+    table = Table("part", "state", "process", "restarts", "last trouble", box=None)
+    for one in states:
+        color = "green" if one.is_well else "red"
+        table.add_row(one.name, f"[{color}]{one.state}[/]", str(one.pid or ""), str(one.n_restarts), one.why)
+    Console().print(table)
+
+
+def _read_from(file: Path, start: int) -> tuple[int, Iterator[str]]:
+    """Where the file's whole lines end now, and those since `start`."""
+    with file.open("rb") as log:
+        log.seek(start)
+        new = log.read()
+    whole = new[: new.rfind(b"\n") + 1]
+    return start + len(whole), iter(whole.decode(errors="replace").splitlines())
+
+
+def _write(part: str, lines: Sequence[str] | Iterator[str], with_name: bool) -> None:
+    for line in lines:
+        sys.stdout.write(f"{part:<11} {line}\n" if with_name else f"{line}\n")
+    sys.stdout.flush()
