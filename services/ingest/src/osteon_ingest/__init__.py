@@ -11,8 +11,12 @@ At the door
 
 Behind it
     accept.py           the stage: duplicate, conflict, or new
-    deidentify.py       PS3.15 Basic Profile, from the standard's own table
+    examine.py          one object: refused, or read, de-identified and freed of burnt-in text
+    deidentify.py       PS3.15 Basic Profile: every sequence is walked
+    profile.py          what is done with each attribute, from the standard's own table (tables/)
+    clean.py            what of a value may stay
     burnt_in.py         text burnt into the picture
+    repack.py           pixels put back with nothing hidden beside them
     vault.py            who it was, for those who may know
 
 Both

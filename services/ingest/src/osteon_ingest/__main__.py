@@ -64,6 +64,20 @@ def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Names
         sweep(threshold, announced, settings.sweep_after_s)
 
 
+def accept(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace) -> None:
+    """the stage behind the doors: accept and de-identify"""
+    from osteon_ingest.accept import run
+
+    run(settings, stop)
+
+
+def work_one(settings: IngestSettings, _: threading.Event, __: argparse.Namespace) -> None:
+    """one record of that stage, from standard input, where only this process can die of it"""
+    from osteon_ingest.accept import run_one
+
+    run_one(settings)
+
+
 def _threshold(settings: IngestSettings) -> Threshold:
     """What an image passes on its way in, on the real store and bus."""
     objects = store.connect(
@@ -94,6 +108,8 @@ COMMANDS: dict[str, Command] = {
     "receive-stow": receive_stow,
     "receive-folder": receive_folder,
     "sweep": sweep,
+    "accept": accept,
+    "work-one": work_one,
 }
 
 

@@ -52,6 +52,7 @@ def deidentify(original: Dataset, keys: Keys, subject: Subject) -> Dataset:
     days = shift_days(keys, subject.name)
     with quiet_pydicom():
         copy = _cleaned(original, keys, days)
+    _name(original, copy, keys)
     copy.SpecificCharacterSet = "ISO_IR 192"
     copy.PatientName = subject.patient
     copy.PatientID = subject.patient
@@ -142,6 +143,14 @@ def _element(element: DataElement, value: Any) -> DataElement:
     if element.tag == PIXEL_DATA:
         copy.is_undefined_length = element.is_undefined_length
     return copy
+
+
+def _name(original: Dataset, copy: Dataset, keys: Keys) -> None:
+    """Take class and instance from the file meta where only that states them."""
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        uid = original.file_meta.get(f"MediaStorage{keyword}")
+        if not copy.get(keyword) and uid:
+            copy.add_new(keyword, "UI", new_uids(DataElement(keyword, "UI", uid), keys))
 
 
 def _file_meta(original: Dataset, copy: Dataset) -> FileMetaDataset:

@@ -80,3 +80,6 @@ class IngestSettings(Settings):
 
     drain_s: float = Field(default=25.0, ge=0)
     """How long a door that is told to stop waits for those who are sending, in seconds."""
+
+    accept_threads: int = Field(default=4, ge=1, le=64)
+    """Images that the accept stage works at a time; each takes about ten times its pixels in memory."""

@@ -35,7 +35,6 @@ class Entry:
     sop_instance_uid: str
     sop_class_uid: str
     character_set: str
-    original: str  # SHA-256 of the sealed original in the inbox
 
 
 def entry_key(image_id: str, deidentified: ObjectRef) -> str:
