@@ -76,7 +76,7 @@ def to_reference(image: Image, geometry: Geometry) -> Image:
         offset,
         (geometry.rows, geometry.columns),
         order=1,
-        mode="constant",
+        mode="grid-constant",  # "constant" drops edge pixels that rounding moves out by 1e-14
         cval=float(fine.pixels.min()),
     )
     return Image(pixels, (geometry.spacing_mm, geometry.spacing_mm))

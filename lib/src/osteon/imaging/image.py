@@ -26,9 +26,8 @@ class Image:
             raise ValueError(f"pixels have axes (y, x) and are not empty; got the shape {self.pixels.shape}")
         if self.pixels.dtype != np.float32:
             raise ValueError(f"pixels are float32, not {self.pixels.dtype}")
-        # The sum is finite only if all values are (or if they overflow, which no radiograph does); it needs
-        # no mask of the size of the image.
-        if not np.isfinite(self.pixels.sum(dtype=np.float64)):
+        # Both ends are finite only if all values are: NaN is passed on. This needs no mask of the image's size.
+        if not (np.isfinite(self.pixels.min()) and np.isfinite(self.pixels.max())):
             raise ValueError("pixels hold values that are not finite")
         if len(self.spacing_mm) != 2 or not all(0 < s < np.inf for s in self.spacing_mm):
             raise ValueError(f"spacing_mm is (row, column), both positive; got {self.spacing_mm}")

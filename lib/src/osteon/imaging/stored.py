@@ -70,7 +70,8 @@ def decode(dataset: Dataset, max_pixels: int = MAX_PIXELS) -> Stored:
 def pixel_sha256(stored: Stored) -> str:
     """A hash of shape and values, the same in whatever container and transfer syntax they came; 64 hex digits."""
     digest = hashlib.sha256(np.array(stored.shape, "<i8").tobytes())
-    digest.update(np.ascontiguousarray(stored, "<i4" if stored.dtype.itemsize < 4 else "<i8").data)
+    fits = stored.size == 0 or (stored.min() >= -(2**31) and stored.max() < 2**31)
+    digest.update(np.ascontiguousarray(stored, "<i4" if fits else "<i8").data)
     return digest.hexdigest()
 
 
