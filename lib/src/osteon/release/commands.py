@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from osteon import bus, store
-from osteon.bus.wire import Bus
+from osteon.bus import Bus
 from osteon.errors import Fatal, Passing
 from osteon.release import publish
 from osteon.release.card import Card

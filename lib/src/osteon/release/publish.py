@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from osteon import contracts
-from osteon.bus.record import Outgoing
-from osteon.bus.wire import Bus
+from osteon.bus import Bus, Outgoing
 from osteon.contracts.topics import MODEL_IN_FORCE, MODEL_RELEASED
 from osteon.errors import Fatal
 from osteon.release.parity import difference, read_parity, run_onnx

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import final
 
 from osteon import contracts
-from osteon.bus.table import Table
-from osteon.bus.wire import Bus
+from osteon.bus import Bus, Table
 from osteon.contracts.topics import MODEL_IN_FORCE, MODEL_RELEASED
 from osteon.errors import Passing, Poison
 from osteon.release.card import Card
