@@ -11,10 +11,16 @@ from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from osteon.errors import OsteonError
+from osteon.bus import connect
+from osteon.contracts.topics import TOPICS
+from osteon.errors import OsteonError, Passing
+from osteon.release.reconcile import check_served
+from osteon.release.releases import Releases
+from osteon.release.triton import Triton
 from osteon_stack.kafka import is_ready as kafka_is_ready
 from osteon_stack.part import answers
 from osteon_stack.ports import HOST, Ports
+from osteon_stack.prepare import connect_store
 from osteon_stack.seaweedfs import BUCKETS, admin_client
 from osteon_stack.stack import Stack
 from osteon_stack.state import is_supervised
@@ -88,11 +94,8 @@ def _kafka(ports: Ports) -> Finding:
 def _topics(ports: Ports) -> Finding:
     if not kafka_is_ready(ports.kafka):
         return Finding("topics", "can't be examined without Kafka", START)
-    from osteon.bus import check_topics, connect
-    from osteon.contracts.topics import TOPICS
-
-    wrong = check_topics(connect(f"{HOST}:{ports.kafka}"), TOPICS)
-    return Finding("topics", "; ".join(wrong), "make what is missing: osteon topics make")
+    wrong = connect(f"{HOST}:{ports.kafka}").check(TOPICS)
+    return Finding("topics", "; ".join(wrong), "make what is missing: osteon stack down, then up")
 
 
 def _store(folder: Path, ports: Ports) -> Finding:
@@ -124,4 +127,18 @@ def _triton(ports: Ports) -> Finding:
 
 
 def _release(folder: Path, ports: Ports) -> Finding:
+    """Whether a set is in force, and Triton serves its models with parity."""
+    if not (kafka_is_ready(ports.kafka) and answers(f"http://{HOST}:{ports.seaweedfs_s3}/healthz")):
+        return Finding("release", "can't be examined without Kafka and the store", START)
+    objects = connect_store(folder, ports)
+    releases, triton = Releases(connect(f"{HOST}:{ports.kafka}"), objects), Triton(f"{HOST}:{ports.triton_grpc}")
+    try:
+        if releases.in_force_record() is None:
+            return Finding("release", "none is in force", "osteon release make … --use")
+        check_served(triton, objects, releases.in_force())
+    except Passing as error:
+        return Finding("release", str(error), "look at: osteon stack logs reconcile")
+    finally:
+        triton.close()
+        releases.close()
     return Finding("release")

@@ -31,12 +31,11 @@ def common_environment(folder: Path, ports: Ports, name: str) -> dict[str, str]:
     }
 
 
-def prepare(folder: Path, ports: Ports) -> Part:
+def prepare(folder: Path, _: Ports) -> Part:
     """Make topics and buckets, and release the demonstration models, once and again as needed."""
     return Part(
         name="prepare",
         command=(sys.executable, "-m", "osteon_stack.prepare", str(folder)),
-        environment=common_environment(folder, ports, "admin"),
         is_ready=lambda: False,
         is_task=True,
         after=("kafka", "seaweedfs"),
