@@ -1,0 +1,299 @@
+"""What a stage promises, on a bus in memory and on a real Kafka."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from osteon.bus import Context, Outgoing, Table
+from osteon.bus.dead_letters import Selection, replay
+from osteon.bus.record import REPLAY_OF, Sending, header
+from osteon.contracts import ImageDeidentified
+from osteon.contracts.topics import STAGE_BRAKED
+from osteon.errors import Fatal, Passing
+
+Until = Callable[..., None]
+
+
+def images(kind: str, number: int) -> list[str]:
+    return [f"{kind}-{one}" for one in range(number)]
+
+
+def once(*image_ids: str) -> dict[str, int]:
+    return dict.fromkeys(image_ids, 1)
+
+
+def test_each_record_leads_to_one_output(scene: Any) -> None:
+    sent = images("good", 40)
+
+    with scene.running():
+        scene.send(*sent)
+        outcomes = scene.wait(len(sent))
+
+    assert outcomes == once(*sent)
+
+
+def test_a_restarted_stage_goes_on_where_it_stopped(scene: Any) -> None:
+    with scene.running():
+        scene.send("good-a")
+        scene.wait(1)
+    scene.send("good-b")
+
+    with scene.running():
+        outcomes = scene.wait(2)
+
+    assert outcomes == once("good-a", "good-b")
+
+
+def test_an_output_carries_cloudevents_headers_and_its_trace(scene: Any) -> None:
+    scene.send("good-a")
+
+    with scene.running():
+        scene.wait(1)
+
+    headers = scene.output_records()[0].headers
+    assert header(headers, "ce_type") == "osteon.v1.ImageHarmonized"
+    assert header(headers, "ce_source") == f"osteon/test/{scene.name}"
+    assert header(headers, "traceparent").startswith("00-")
+
+
+def test_a_poison_record_does_not_block_its_partition(scene: Any) -> None:
+    scene.send("good-before", "poison-it", "good-after", patient="one")
+
+    with scene.running():
+        outcomes = scene.wait(3)
+
+    assert outcomes == once("good-before", "poison-it", "good-after")
+    letter = scene.dead()[0]
+    assert (letter.reason, letter.attempts, letter.original.topic) == ("bad-pixels", 1, f"test.{scene.name}.in")
+
+
+def test_an_image_that_is_set_aside_is_named(scene: Any) -> None:
+    scene.send("aside-a")
+
+    with scene.running():
+        scene.wait(1)
+
+    one = scene.aside()[0]
+    assert (one.image_id, one.patient, one.site, one.reason) == ("aside-a", "aside-a", "test", "blank")
+
+
+def test_an_unexpected_error_is_tried_three_times_and_its_text_stays_out(scene: Any) -> None:
+    scene.send("error-secret")
+
+    with scene.running():
+        scene.wait(1)
+
+    letter = scene.dead()[0]
+    assert (letter.reason, letter.explanation, letter.attempts) == ("zero-division-error", "", 3)
+
+
+def test_a_record_that_cannot_be_read_goes_to_the_dead_letters(scene: Any) -> None:
+    writer = scene.bus.writer(f"{scene.name}.writer")
+    writer.renew()
+    writer.commit([Sending(f"test.{scene.name}.in", b"key", b"\xff\xff no protobuf", (("mark", b"\x00"),))], {}, None)
+    writer.close()
+
+    with scene.running():
+        scene.wait(1)
+
+    letter = scene.dead()[0]
+    assert letter.reason == "unreadable-record"
+    assert letter.original.value == b"\xff\xff no protobuf"
+    assert letter.original.headers["mark"] == b"\x00"
+
+
+def test_a_dependency_that_is_away_is_waited_for(scene: Any, until: Until) -> None:
+    is_back = threading.Event()
+
+    def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        if not is_back.is_set():
+            raise Passing("store", "The store did not answer.")
+        return scene.stage().work(message, context)
+
+    def probe() -> None:
+        if not is_back.is_set():
+            raise ConnectionError
+
+    sent = images("good", 10)
+    scene.send(*sent)
+    with scene.running(work=work, probes={"store": probe}) as running:
+        until(lambda: "store" in running.health.unready)
+        is_back.set()
+        outcomes = scene.wait(len(sent))
+
+    assert outcomes == once(*sent)
+
+
+def test_an_item_that_fails_while_its_dependency_is_well_is_poison(scene: Any) -> None:
+    scene.send("away-a", "good-b")
+
+    with scene.running(probes={"store": lambda: None}):
+        scene.wait(2)
+
+    assert [(letter.reason, letter.attempts) for letter in scene.dead()] == [("store-fails", 3)]
+
+
+def test_duplicates_are_settled_by_the_state_in_the_order_of_their_partition(scene: Any, settling: Any) -> None:
+    scene.send("good-a", "good-b", "good-a", patient="one")
+    with scene.running(**settling(scene.name)):
+        scene.wait(2)
+    scene.send("good-b", "good-c", patient="one")  # restored by the next instance
+
+    with scene.running(**settling(scene.name)):
+        outcomes = scene.wait(3)
+
+    assert outcomes == once("good-a", "good-b", "good-c")
+
+
+def test_a_dead_letter_is_replayed_into_its_stage_alone_and_once(scene: Any) -> None:
+    scene.send("poison-a", "poison-b")
+    with scene.running():
+        scene.wait(2)
+
+    replayed = replay(scene.bus, scene.name, Selection(scene.name, image="poison-a"))
+    again = replay(scene.bus, scene.name, Selection(scene.name, image="poison-a"))
+
+    assert [letter.image_id for letter in replayed] == ["poison-a"]
+    assert again == []
+    healed = scene.stage(work=lambda message, context: scene.stage().work(_healed(message), context))
+    with scene.running(healed):
+        outcomes = scene.wait(3)
+    assert outcomes == {"poison-a": 1, "poison-b": 1, "good-a": 1}
+    assert header(scene.output_records()[0].headers, REPLAY_OF) == replayed[0].id
+
+
+def _healed(message: ImageDeidentified) -> ImageDeidentified:
+    return ImageDeidentified(image_id=message.image_id.replace("poison", "good"), patient=message.patient)
+
+
+def test_a_replayed_letter_that_fails_again_can_be_replayed_again(scene: Any) -> None:
+    scene.send("poison-a")
+    with scene.running():
+        scene.wait(1)
+        replay(scene.bus, scene.name, Selection(scene.name))
+        scene.wait(2)
+
+    replayed = replay(scene.bus, scene.name, Selection(scene.name))
+
+    first, second = scene.dead()
+    assert first.id != second.id
+    assert [letter.id for letter in replayed] == [second.id]
+
+
+def test_the_brake_pauses_the_stage_until_it_is_released_also_after_a_restart(scene: Any, until: Until) -> None:
+    sent = images("poison", 12)
+    scene.send(*sent, patient="one")
+
+    with scene.running(brake_limit=4) as running:
+        until(lambda: "brake" in running.health.unready)
+    with scene.running(brake_limit=100) as running:
+        until(lambda: "brake" in running.health.unready)
+        braked = Table(scene.bus, STAGE_BRAKED)
+        braked.refresh()
+        n_before = scene.outcomes().total()
+        scene.bus.publisher().remove(STAGE_BRAKED, scene.name)
+        outcomes = scene.wait(len(sent))
+
+    assert n_before == 5
+    assert scene.name in braked
+    assert outcomes == once(*sent)
+
+
+def test_an_enum_value_of_a_newer_version_brakes_the_stage(scene: Any, until: Until, newer: Any) -> None:
+    with scene.running(**newer(scene)) as running:
+        until(lambda: "brake" in running.health.unready)
+
+    assert scene.outcomes().total() == 0
+
+
+def test_a_missing_offset_is_fatal(scene: Any, until: Until, without_reader: Callable[[Any], Any]) -> None:
+    lost = without_reader(scene)
+
+    with lost.running() as running:
+        until(lambda: running.error is not None)
+
+    assert isinstance(running.error, Fatal)
+    assert "no offset" in str(running.error)
+
+
+def test_a_second_instance_with_the_same_name_ends_the_first(scene: Any, until: Until) -> None:
+    with scene.running() as first:
+        scene.send("good-a")
+        scene.wait(1)
+        with scene.running() as second:
+            until(lambda: first.error is not None)
+            scene.send("good-b")
+            outcomes = scene.wait(2)
+
+    assert isinstance(first.error, Fatal)
+    assert second.error is None
+    assert outcomes == once("good-a", "good-b")
+
+
+def test_an_instance_that_joins_while_work_is_in_flight_doubles_nothing(scene: Any, until: Until) -> None:
+    gate = threading.Event()
+    in_hand: list[str] = []
+
+    def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        in_hand.append(message.image_id)
+        gate.wait(30)
+        return scene.stage().work(message, context)
+
+    sent = images("good", 30)
+    scene.send(*sent)
+    with scene.running(work=slow) as first:
+        until(lambda: in_hand)
+        with scene.running(ordinal=1) as second:
+            until(lambda: "bus" not in second.health.unready and second.health.unready != ["start"])
+            gate.set()
+            outcomes = scene.wait(len(sent))
+            scene.send("good-more")
+            more = scene.wait(len(sent) + 1)
+
+    assert (first.error, second.error) == (None, None)
+    assert outcomes == once(*sent)
+    assert more == once(*sent, "good-more")
+
+
+def test_a_stage_that_is_told_to_stop_commits_what_is_in_flight(scene: Any, until: Until) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        begun.set()
+        gate.wait(30)
+        return scene.stage().work(message, context)
+
+    scene.send("good-a")
+    with scene.running(work=slow) as running:
+        until(begun.is_set)
+        running.stop.set()
+        gate.set()
+
+    assert scene.outcomes() == once("good-a")
+
+
+class Killed(BaseException):
+    """Stands for the death of a process, within this one."""
+
+
+STEPS = ["polled", "claimed", "worked", "begun", "produced", "offsets-sent", "committed"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_instance_that_dies_between_two_steps_leaves_one_outcome_each(scene: Any, until: Until, step: str) -> None:
+    def die(reached: str) -> None:
+        if reached == step:
+            raise Killed
+
+    sent = [*images("good", 8), "poison-x"]
+    scene.send(*sent)
+    with scene.running(checkpoint=die) as dying:
+        until(lambda: dying.error is not None)
+    assert isinstance(dying.error, Killed)
+
+    with scene.running():
+        outcomes = scene.wait(len(sent))
+
+    assert outcomes == once(*sent)
