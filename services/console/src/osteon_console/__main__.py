@@ -2,7 +2,7 @@
 
 import threading
 
-from osteon.bus.kafka import connect
+from osteon.bus import connect
 from osteon.runtime import health, read_settings
 from osteon.runtime.service import run
 from osteon_console.api import api, listen, serve

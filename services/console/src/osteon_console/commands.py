@@ -21,7 +21,7 @@ ASK_EVERY_S = 0.5
 OUT = Console()
 COLORS = {"classified": "green", "set-aside": "yellow", "dead-letter": "red", "overdue": "red"}
 
-track = typer.Typer(help="Where every image is, from reception to result.")
+track = typer.Typer()
 
 
 @track.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
@@ -36,7 +36,7 @@ def _track(
 ) -> None:
     """Where every image is, from reception to result.
 
-    osteon track · osteon track --state overdue · osteon track 4f1c… --json
+    For example: osteon track, osteon track --state overdue, osteon track 4f1c… --json.
     """
     if wait:
         _wait(timeout_s)

@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from osteon.errors import Fatal
 from osteon.runtime import logs
 
-__all__ = ["EVENTS", "POSITIONS", "RECEPTIONS", "open_database"]
+__all__ = ["EVENTS", "POSITIONS", "RECEPTIONS", "lock", "open_database"]
 
 LOGGER = logs.logger(__name__)
 VERSION = 1  # of the columns below; a database of another version is emptied and built again from the topics
@@ -97,6 +97,14 @@ def open_database(url: str) -> Engine:
         # The URL may hold a password, and so may the text of the error.
         raise Fatal(f"the database can't be opened ({type(error).__name__}); set OSTEON_DATABASE_URL") from None
     return engine
+
+
+def lock(connection: Connection) -> None:
+    """Let one transaction at a time change the tables, though two consoles may share them: the others wait here.
+
+    The write does nothing else than to lock: its row in PostgreSQL, the whole file in SQLite.
+    """
+    connection.execute(_ABOUT.update().values(version=VERSION))
 
 
 def _create(connection: Connection) -> None:

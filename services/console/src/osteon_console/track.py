@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from google.protobuf.message import Message
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from osteon.bus.record import REPLAY_OF, Record, header
@@ -26,7 +26,7 @@ from osteon.runtime import logs
 from osteon.runtime.health import Health
 from osteon_console.feed import batches
 from osteon_console.reception import Event, message_of, receptions
-from osteon_console.tables import EVENTS, POSITIONS, RECEPTIONS
+from osteon_console.tables import EVENTS, POSITIONS, RECEPTIONS, lock
 
 __all__ = ["TRACKED", "Tracker", "apply", "positions"]
 
@@ -37,7 +37,6 @@ TRACKED = tuple(topic for topic in TOPICS if topic not in (IMAGE_KNOWN, MODEL_RE
 _KEYED_BY_IMAGE = {topic.name for topic in TOPICS if topic.key == "image_id"} - {DEAD_LETTER.name}
 QUIET_S = 1.5  # longer than one poll of the bus takes
 RETRY_S = 2.0
-_LOCK = 0x05730  # any number that no other program locks in this PostgreSQL database
 
 
 def positions(engine: Engine) -> dict[tuple[str, int], int]:
@@ -52,8 +51,7 @@ def apply(engine: Engine, records: Sequence[Record]) -> int:
     Records that were stored before are passed over.
     """
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # two consoles on one database take turns
-            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        lock(connection)  # before the positions are read
         known = {(topic, partition): offset for topic, partition, offset in connection.execute(select(POSITIONS))}
         new = [_row(record) for record in records if record.offset >= known.get((record.topic, record.partition), 0)]
         if new:

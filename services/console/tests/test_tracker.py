@@ -1,0 +1,99 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from osteon.bus import MemoryBus
+from osteon.bus.record import Sending
+from osteon.contracts.topics import TOPICS
+from osteon.runtime.health import Health
+from osteon_console.query import images
+from osteon_console.track import QUIET_S, Tracker
+
+from .story import Story
+
+WITHIN_S = 30.0
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    found = MemoryBus()
+    found.provision(TOPICS)
+    return found
+
+
+@pytest.fixture
+def start(bus: MemoryBus) -> Iterator[Callable[[Engine], Tracker]]:
+    """Starts trackers, which are stopped after the test."""
+    stop, threads = threading.Event(), list[threading.Thread]()
+
+    def start_one(engine: Engine) -> Tracker:
+        tracker = Tracker(engine, bus, Health())
+        threads.append(threading.Thread(target=tracker.run, args=(stop,)))
+        threads[-1].start()
+        return tracker
+
+    yield start_one
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=WITHIN_S)
+        assert not thread.is_alive()
+
+
+def put(bus: MemoryBus, story: Story) -> None:
+    bus.append([Sending(one.topic, one.key, one.value, one.headers) for one in story.records])
+
+
+def states(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return [row["state"] for row in images(connection, 0)["images"]]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_what_comes_onto_the_topics_is_in_the_table_soon_after(
+    bus: MemoryBus, engine: Engine, start: Callable[[Engine], Tracker]
+) -> None:
+    tracker = start(engine)
+    story = Story()
+    story.answer("image-1")
+
+    put(bus, story)
+
+    wait_until(lambda: states(engine) == ["classified"])
+    assert not tracker.is_current
+    wait_until(lambda: tracker.is_current)
+
+
+def test_a_tracker_that_has_not_begun_is_not_current(bus: MemoryBus, engine: Engine) -> None:
+    now = [0.0]
+    tracker = Tracker(engine, bus, Health(), clock=lambda: now[0])
+
+    now[0] += 10 * QUIET_S
+
+    assert not tracker.is_current
+
+
+def test_two_trackers_on_one_database_count_nothing_twice(
+    bus: MemoryBus, database: Callable[[], Engine], start: Callable[[Engine], Tracker]
+) -> None:
+    engine = database()
+    trackers = [start(engine), start(database())]
+    for number in range(20):
+        story = Story()
+        story.answer(f"image-{number}")
+        put(bus, story)
+
+    wait_until(lambda: states(engine) == ["classified"] * 20)
+    wait_until(lambda: all(tracker.is_current for tracker in trackers))
+
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM events")).scalar() == 80
+        assert connection.execute(text("SELECT max(n_outcomes) FROM receptions")).scalar() == 1
