@@ -68,7 +68,7 @@ def open_doors(settings: IngestSettings, stop: threading.Event) -> None:
         raise Fatal("all doors are closed; set OSTEON_DIMSE_PORT, OSTEON_STOW_PORT or OSTEON_FOLDER")
     with tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counts:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=counts)
+        MultiProcessCollector(registry, path=counts)  # type: ignore[no-untyped-call]
         health = runtime_health.Health()
         server = runtime_health.serve(health, settings.health_port, settings.health_host, registry)
         # Children keep their metrics in files there, which the parent adds up.
