@@ -106,7 +106,7 @@ def test_a_transfer_syntax_that_nobody_knows(radiograph: Make, encode: Make, ram
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
 def test_a_compressed_stream_of_noise_is_undecodable(radiograph: Make, syntax: str) -> None:
     dataset = radiograph(PICTURE)
-    dataset.compress(syntax, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = syntax
     dataset.PixelData = encapsulate([bytes(range(1, 200))])
 
     assert reason(dataset) == "undecodable"

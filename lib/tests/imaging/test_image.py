@@ -1,6 +1,9 @@
 """An Image can't be made of what is no image."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from osteon.imaging.image import Image
@@ -25,6 +28,6 @@ def test_the_size_is_pixels_times_spacing() -> None:
         (GOOD, (1,), "spacing_mm"),
     ],
 )
-def test_what_is_wrong_is_said(pixels: np.ndarray, spacing_mm: tuple[float, float], said: str) -> None:
+def test_what_is_wrong_is_said(pixels: npt.NDArray[Any], spacing_mm: tuple[float, float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Image(pixels, spacing_mm)

@@ -32,6 +32,9 @@ LOSSLESS = {
     "jpeg-ls": JPEGLSLossless,
     "jpeg 2000": JPEG2000Lossless,
 }
+# The JPEG 2000 encoder halves five times, so it takes nothing smaller; that of JPEG-LS finds no room for its
+# header in an image of a few pixels.
+SMALLEST: dict[str, int] = {JPEG2000Lossless: 32, JPEGLSLossless: 12}
 
 
 @st.composite
@@ -50,9 +53,7 @@ def stored_values(draw: st.DrawFn, smallest: int) -> tuple[npt.NDArray[Any], int
 def test_stored_values_survive_every_lossless_transfer_syntax(
     radiograph: Callable[..., Any], encode: Callable[..., bytes], syntax: str, draw: st.DataObject
 ) -> None:
-    # The JPEG 2000 encoder halves five times, so it takes nothing smaller than 32 pixels; that of JPEG-LS
-    # finds no room for its header in an image of a few pixels.
-    stored, bits_stored = draw.draw(stored_values({JPEG2000Lossless: 32, JPEGLSLossless: 12}.get(syntax, 2)))
+    stored, bits_stored = draw.draw(stored_values(SMALLEST.get(syntax, 2)))
     data = encode(radiograph(stored, bits_stored), syntax)
 
     decoded = decode(read_dataset(data))

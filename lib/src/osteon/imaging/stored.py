@@ -189,8 +189,11 @@ def _claim(stream: bytes, transfer_syntax: UID) -> Claim | None:
 
 
 def _decode_compressed(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
-    # gdcm comes last: it hands pixels over as text and is the slowest by far.
-    for plugin in sorted(decoder.available_plugins, key=lambda name: name == "gdcm"):
+    # gdcm ends the process on some broken streams, so it gets only what no other decoder takes.
+    plugins = [name for name in decoder.available_plugins if name != "gdcm"]
+    if not plugins or form.transfer_syntax in JPEGTransferSyntaxes:
+        plugins.append("gdcm")
+    for plugin in plugins:
         try:
             pixels, _ = decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)
         except BROKEN_INPUT:
