@@ -154,7 +154,7 @@ def test_a_part_that_can_t_start_is_reported_with_the_end_of_its_log(stack: Stac
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones(stack: Stack) -> None:
-    with pytest.raises(Fatal, match=r"unknown parts tritom; known ones: kafka, "):
+    with pytest.raises(Fatal, match=r"unknown parts tritom; known ones: seaweedfs, "):
         stack.up(["tritom"])
 
 

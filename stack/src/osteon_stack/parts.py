@@ -1,4 +1,4 @@
-"""The parts of the stack, in one table, in the order in which they are shown."""
+"""The parts of the stack, in one table, in the order in which they are started."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,9 +14,9 @@ from osteon_stack.triton import triton
 __all__ = ["PARTS", "build", "default_parts", "with_needed"]
 
 PARTS: Mapping[str, Callable[[Path, Ports], Part]] = {
-    "kafka": kafka,
     "seaweedfs": seaweedfs,
     "triton": triton,
+    "kafka": kafka,  # last of the servers: the others come up while its storage is formatted
     "prepare": services.prepare,
     "reconcile": services.reconcile,
     "ingest": services.ingest,

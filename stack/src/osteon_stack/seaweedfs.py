@@ -5,13 +5,15 @@ import shutil
 import sys
 import urllib.request
 from pathlib import Path
-
-from minio import Minio
+from typing import TYPE_CHECKING
 
 from osteon.errors import Fatal
 from osteon_stack.part import Part, answers
 from osteon_stack.ports import GRPC_OFFSET, HOST, Ports
 from osteon_stack.secrets import identity, secret_file
+
+if TYPE_CHECKING:
+    from minio import Minio
 
 __all__ = ["BUCKETS", "RIGHTS", "admin_client", "make_buckets", "seaweedfs"]
 
@@ -60,8 +62,10 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
     )  # fmt: skip
 
 
-def admin_client(folder: Path, ports: Ports) -> Minio:
+def admin_client(folder: Path, ports: Ports) -> "Minio":
     """A client with all rights."""
+    from minio import Minio  # the supervisor imports this file, and needs no client
+
     keys = identity(folder, "admin")
     return Minio(f"{HOST}:{ports.seaweedfs_s3}", access_key=keys.access_key, secret_key=keys.secret_key, secure=False)
 

@@ -13,6 +13,7 @@ from osteon.errors import Fatal
 __all__ = ["Settings", "read_settings"]
 
 PREFIX = "OSTEON_"
+STACK_PREFIX = "OSTEON_STACK_"  # of the stack on one machine, which is no service and reads them itself
 
 
 class Settings(BaseSettings):
@@ -64,6 +65,7 @@ def read_settings(cls: type[SettingsT], environ: Mapping[str, str] | None = None
     """
     environ = os.environ if environ is None else environ
     given = {name.upper(): value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    given = {name: value for name, value in given.items() if not name.startswith(STACK_PREFIX)}
     known = {PREFIX + field.upper(): field for field in cls.model_fields}
     unknown = sorted(set(given) - set(known))
     if unknown:

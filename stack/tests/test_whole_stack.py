@@ -1,0 +1,37 @@
+"""All parts together: they come up, doctor finds nothing, and what is killed comes back."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from osteon_stack.doctor import examine
+from osteon_stack.ports import free_ports
+from osteon_stack.processes import processes_of
+from osteon_stack.stack import Stack
+
+SERVICES = ("reconcile", "ingest", "accept", "harmonizer", "classifier", "console")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "state", free_ports())
+    yield stack
+    stack.down()
+
+
+@pytest.mark.slow
+def test_all_parts_come_up_and_come_back_when_they_are_killed(stack: Stack) -> None:
+    stack.up()
+    assert [finding for finding in examine(stack) if finding.trouble] == []
+
+    for process, part in processes_of(stack.folder).items():
+        if part in SERVICES:
+            process.kill()
+
+    deadline_s = time.monotonic() + 120
+    while not all(state.is_well and (state.n_restarts or state.name not in SERVICES) for state in stack.status()):
+        assert time.monotonic() < deadline_s, stack.status()
+        time.sleep(0.1)
+    assert [finding for finding in examine(stack) if finding.trouble] == []
