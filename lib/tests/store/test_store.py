@@ -34,7 +34,7 @@ class StoreSuite:
         """Change an object behind the store's back."""
         raise NotImplementedError
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(data=st.binary(max_size=4096))
     def test_what_is_put_can_be_got(self, store: Store, data: bytes) -> None:
         ref = store.put(BUCKET, data, "application/dicom")
