@@ -197,8 +197,9 @@ def by_partition(records: list[Record]) -> list[list[Record]]:
     return list(places.values())
 
 
+@pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_order_the_topics_are_read_in_the_table_is_the_same(data: st.DataObject) -> None:
     records = wild_story().records
     queues = [list(queue) for queue in by_partition(records)]
