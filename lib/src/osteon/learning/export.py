@@ -1,6 +1,6 @@
 """A network and its card → a model folder: `model.onnx`, `card.json`, `parity.npz`.
 
-The folder is written only if ONNX Runtime gives what PyTorch gives, within the card's tolerance, also for a batch of
+The folder is complete only if ONNX Runtime gives what PyTorch gives, within the card's tolerance, also for a batch of
 another size than the one that was traced.
 """
 
@@ -9,41 +9,43 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from torch import nn
 
 from osteon.release.card import Card
+from osteon.release.parity import Parity, difference, run_onnx, write_parity
 
-__all__ = ["OPSET", "export", "run_onnx"]
+__all__ = ["OPSET", "export"]
 
-OPSET = 18  # what ONNX Runtime 1.14 and later read, that of every Triton since 23.04
+OPSET = 18  # ONNX Runtime reads it from 1.14 on, so that every Triton since 23.04 does
 FloatArray = npt.NDArray[np.float32]
 
 
-def export(network: nn.Module, card: Card, inputs: FloatArray, folder: Path) -> None:
-    """Writes the model folder. `inputs` (at least two images) are kept with their outputs for the parity check.
+def export(network: nn.Module, card: Card, images: FloatArray, folder: Path) -> float:
+    """Writes the model folder; gives the largest difference between ONNX and PyTorch.
 
-    The network takes and gives one tensor, those that the card names. Raises ValueError if ONNX and PyTorch differ.
+    The network takes and gives one tensor, those that the card names. `images` (at least two) are kept for the parity
+    check, with PyTorch's outputs. Raises ValueError if ONNX and PyTorch differ by more than the card allows.
     """
+    if len(images) < 2:
+        raise ValueError("parity needs at least two images, so that the batch axis is seen to be free")
     folder.mkdir(parents=True, exist_ok=True)
-    _write_onnx(network.eval(), card, inputs[:2], folder / "model.onnx")
-    for size in (1, len(inputs)):
-        batch = inputs[:size]
-        with torch.no_grad():
-            wanted = network(torch.from_numpy(batch)).numpy()
-        given = run_onnx(folder / "model.onnx", batch)
-        _check_equal(wanted, given, card)
-    names = card.inputs[0].name, card.outputs[0].name
-    np.savez_compressed(folder / "parity.npz", **{names[0]: inputs, names[1]: wanted})
+    network.eval()
+    _write_onnx(network, card, images[:2], folder / "model.onnx")
+    run = run_onnx((folder / "model.onnx").read_bytes(), card)
+    largest = max(difference(_by_pytorch(network, card, images[:size]), run) for size in (1, len(images)))
+    if not largest <= card.tolerance:
+        raise ValueError(f"{card.name}: ONNX differs from PyTorch by {largest:g}, more than {card.tolerance:g}")
+    parity = _by_pytorch(network, card, images)
+    write_parity(folder / "parity.npz", parity.inputs, parity.outputs)
     (folder / "card.json").write_text(card.to_json())
+    return largest
 
 
-def run_onnx(path: Path, batch: FloatArray) -> FloatArray:
-    """The one output of the one input of a model, by ONNX Runtime on the CPU."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (given,) = session.run(None, {session.get_inputs()[0].name: batch})
-    return np.asarray(given, dtype=np.float32)
+def _by_pytorch(network: nn.Module, card: Card, images: FloatArray) -> Parity:
+    with torch.no_grad():
+        output = network(torch.from_numpy(images)).numpy()
+    return Parity({card.inputs[0].name: images}, {card.outputs[0].name: output})
 
 
 def _write_onnx(network: nn.Module, card: Card, example: FloatArray, path: Path) -> None:
@@ -60,11 +62,3 @@ def _write_onnx(network: nn.Module, card: Card, example: FloatArray, path: Path)
             external_data=False,
             verbose=False,
         )
-
-
-def _check_equal(wanted: FloatArray, given: FloatArray, card: Card) -> None:
-    if wanted.shape != given.shape:
-        raise ValueError(f"{card.name}: ONNX gives the shape {given.shape}, PyTorch {wanted.shape}")
-    difference = float(np.abs(wanted - given).max())
-    if not difference <= card.tolerance:
-        raise ValueError(f"{card.name}: ONNX differs from PyTorch by {difference:g}, more than {card.tolerance:g}")
