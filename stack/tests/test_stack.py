@@ -14,6 +14,7 @@ import pytest
 from osteon.errors import Fatal
 from osteon_stack.kafka import is_ready as kafka_is_ready
 from osteon_stack.part import MARKER, PART
+from osteon_stack.parts import build
 from osteon_stack.ports import free_ports
 from osteon_stack.processes import processes_of
 from osteon_stack.stack import Stack
@@ -94,6 +95,10 @@ def test_the_parts_die_with_a_supervisor_that_is_killed(stack: Stack) -> None:
 
     wait_until(lambda: not processes_of(stack.folder))
     assert [state.state for state in stack.status()] == ["stopped", "stopped"]
+    stack.down()
+    assert not [
+        path for part in build(("seaweedfs",), stack.folder, stack.ports) for path in part.leaves if path.exists()
+    ]
 
 
 def test_down_ends_orphans_too(stack: Stack) -> None:

@@ -1,5 +1,6 @@
 """Osteon's own processes: their command lines, and their settings as environment variables."""
 
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,5 +124,7 @@ def _service(
         is_ready=lambda: answers(f"http://{HOST}:{health_port}/readyz"),
         ports=(health_port, *binds),
         after=after,
+        # A service that waits for others is not ill: starting it again would not help.
+        ready_within_s=math.inf,
         stop_within_s=30.0,  # it finishes what it has begun
     )

@@ -76,7 +76,7 @@ class Stack:
             supervisor.resume()  # a halted one would not see the next
             supervisor.terminate()
             psutil.wait_procs([supervisor], timeout=DOWN_WITHIN_S)
-        names += end_all(self.folder, ORPHANS_WITHIN_S)
+        names += self._end_rest()
         if self.folder.exists():
             write_states(self.folder, tuple(PartState(name, "stopped") for name in read_states(self.folder)))
         return sorted(set(names) - {"supervisor"})
@@ -103,7 +103,7 @@ class Stack:
         return True
 
     def _start_supervisor(self, names: tuple[str, ...]) -> None:
-        end_all(self.folder, ORPHANS_WITHIN_S)  # left by a supervisor that was killed
+        self._end_rest()  # what a supervisor that was killed left
         if "kafka" in names:
             class_path()  # downloads at the first time, which is no part's fault
         self._refuse_taken(names)
@@ -123,6 +123,15 @@ class Stack:
             ),
             setsid=True,
         )
+
+    def _end_rest(self) -> list[str]:
+        """End whatever still runs, and remove the files that parts forget outside the folder."""
+        ended = end_all(self.folder, ORPHANS_WITHIN_S)
+        wanted = read_wanted(self.folder)
+        for part in build(wanted.parts, self.folder, wanted.ports) if wanted else ():
+            for path in part.leaves:
+                path.unlink(missing_ok=True)
+        return ended
 
     def _refuse_taken(self, names: tuple[str, ...]) -> None:
         refuse_taken((part.name, port) for part in build(names, self.folder, self.ports) for port in part.ports)
