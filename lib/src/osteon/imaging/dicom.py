@@ -53,8 +53,8 @@ def image_from(dataset: Dataset, stored: Stored) -> Image:
     with quiet_pydicom():
         try:
             return Image(bone_bright(stored, dataset, form), spacing_mm)
-        except BROKEN_INPUT as error:
-            raise SetAside("unreadable") from error
+        except BROKEN_INPUT:
+            raise SetAside("unreadable") from None
 
 
 def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float]:
@@ -75,6 +75,6 @@ def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float]:
                     if all(0 < value < math.inf for value in spacing):
                         return spacing
                     break
-        except BROKEN_INPUT as error:
-            raise SetAside("no-spacing") from error
+        except BROKEN_INPUT:
+            raise SetAside("no-spacing") from None
     raise SetAside("no-spacing")

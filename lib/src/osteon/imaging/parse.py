@@ -55,7 +55,7 @@ def parse(data: bytes) -> FileDataset:
             _check_depth_and_lengths(dataset)
         except BROKEN_INPUT as error:
             is_cut = isinstance(error, (EOFError, struct.error)) or _pixels_have_no_end(data)
-            raise SetAside("truncated" if is_cut else "unreadable" if has_preamble else "not-dicom") from error
+            raise SetAside("truncated" if is_cut else "unreadable" if has_preamble else "not-dicom") from None
         # Where an element of undefined length has no end, pydicom gives back an empty dataset without a word.
         if "PixelData" not in dataset and (_pixels_have_no_end(data) or _ends_in_a_header(dataset, data)):
             raise SetAside("truncated")

@@ -12,8 +12,9 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 __all__ = ["BROKEN_INPUT", "quiet_pydicom"]
 
-# What pydicom and its decoders raise on broken input. It is wide because they don't document it, and it
-# leaves out what is never the file's fault: MemoryError, ImportError, KeyboardInterrupt.
+# What pydicom and its decoders raise on broken input. Their texts repeat values of the file too, so what is
+# raised in their place is raised `from None`. The list is wide because they don't document it, and it leaves
+# out what is never the file's fault: MemoryError, ImportError, KeyboardInterrupt.
 BROKEN_INPUT = (
     ArithmeticError,
     AssertionError,

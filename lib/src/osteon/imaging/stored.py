@@ -101,8 +101,8 @@ def _read_format(dataset: Dataset) -> tuple[PixelFormat, int, str, int]:
             is_signed=int(dataset.get("PixelRepresentation") or 0) == 1,
             transfer_syntax=UID(dataset.file_meta.get("TransferSyntaxUID") or ""),
         )
-    except BROKEN_INPUT as error:
-        raise SetAside("unreadable") from error
+    except BROKEN_INPUT:
+        raise SetAside("unreadable") from None
     return form, samples, photometric, n_frames
 
 
@@ -127,8 +127,8 @@ def _bits_make_sense(form: PixelFormat) -> bool:
 def _decoder(transfer_syntax: UID) -> Decoder:
     try:
         decoder = get_decoder(transfer_syntax)
-    except BROKEN_INPUT as error:
-        raise SetAside("unknown-transfer-syntax") from error
+    except BROKEN_INPUT:
+        raise SetAside("unknown-transfer-syntax") from None
     if not decoder.is_available:
         raise SetAside("unknown-transfer-syntax")
     return decoder
@@ -146,8 +146,8 @@ def _check_native_length(dataset: Dataset, form: PixelFormat) -> None:
 def _decode_native(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
     try:
         pixels, _ = decoder.as_array(dataset, raw=True, **_AS_THEY_LIE)
-    except BROKEN_INPUT as error:
-        raise SetAside("unreadable") from error
+    except BROKEN_INPUT:
+        raise SetAside("unreadable") from None
     if form.bits_allocated == 1 or form.bits_stored == form.bits_allocated:
         return pixels
     # The stored bits may lie anywhere in the word; shifting up and down again also extends the sign.
@@ -160,8 +160,8 @@ def _check_codestream(dataset: Dataset, form: PixelFormat) -> None:
     """Compare what the compressed stream claims with what the header claims."""
     try:
         stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    except BROKEN_INPUT as error:
-        raise SetAside("undecodable") from error
+    except BROKEN_INPUT:
+        raise SetAside("undecodable") from None
     if not stream:
         raise SetAside("no-pixels")
     if form.transfer_syntax == RLELossless:
@@ -183,8 +183,8 @@ def _claim(stream: bytes, transfer_syntax: UID) -> Claim | None:
             return claim_of_jpeg(stream)
         if transfer_syntax in JPEG2000TransferSyntaxes:
             return claim_of_jpeg_2000(stream)
-    except ValueError as error:
-        raise SetAside("undecodable") from error
+    except ValueError:
+        raise SetAside("undecodable") from None
     return None
 
 
