@@ -53,7 +53,10 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
             # Volumes are files that grow; none is preallocated. A hundred of 512 MB are room for a demonstration.
             "-volume.max=100", "-master.volumeSizeLimitMB=512", "-volume.preStopSeconds=0",
         ),
-        environment={"WEED_MASTER_VOLUME_GROWTH_COPY_1": "2"},  # two files a bucket instead of seven
+        environment={
+            "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",  # two files a bucket instead of seven
+            "GOMEMLIMIT": "400MiB",  # from here on Go collects more eagerly, which costs some speed of large puts
+        },
         prepare=lambda: _prepare(folder, identities),
         is_ready=lambda: _is_ready(ports),
         ports=(*servers, *(port + GRPC_OFFSET for port in servers), ports.seaweedfs_metrics),
