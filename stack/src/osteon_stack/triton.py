@@ -90,6 +90,9 @@ def _prepare(home: Path, server: Path) -> None:
         originals / "triton_python_backend_utils.py",
         server / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub",
     ):
-        shutil.copy2(original, python)
+        # Replaced, not written over: a stub that outlives a killed server for a while is "text file busy".
+        unfinished = python / f".{original.name}"
+        shutil.copy2(original, unfinished)
+        unfinished.replace(python / original.name)
     os.chmod(python / "triton_python_backend_stub", 0o755)  # noqa: S103 a program
     shutil.copy2(Path(__file__).parent / "onnxruntime_backend" / "model.py", onnx)
