@@ -53,7 +53,7 @@ def train_a_classifier(
     out: Out,
     harmonizer: Harmonizer = Path("models/nyul"),
     seed: Seed = 0,
-    epochs: Annotated[int, typer.Option(help="How often each patient is seen.")] = 24,
+    epochs: Annotated[int, typer.Option(help="How often each patient is seen.")] = 16,
     cache: Cache = default_cache(),  # noqa: B008
 ) -> None:
     """Train, calibrate and test a small CNN on digital patients. About ten minutes on two cores.
@@ -74,7 +74,7 @@ def evaluate_a_classifier(
     classifier: Classifier = Path("models/cnn"),
     harmonizer: Harmonizer = Path("models/nyul"),
     seed: Seed = 0,
-    patients: Annotated[int, typer.Option(help="How many test patients.", min=24)] = 360,
+    patients: Annotated[int, typer.Option(help="How many test patients.", min=24)] = 300,
     cache: Cache = default_cache(),  # noqa: B008
 ) -> None:
     """Measure a model folder on digital test patients, by ONNX Runtime.

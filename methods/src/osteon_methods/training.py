@@ -38,9 +38,9 @@ class Sizes:
     """Patients for each purpose, one image each, half of them atypical."""
 
     harmonizer: int = 72
-    fit: int = 960
-    calibrate: int = 240
-    test: int = 360
+    fit: int = 600
+    calibrate: int = 180
+    test: int = 300
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Digital patients → arrays at the reference geometry, by the very code that serves.
 
 Rendering costs more than training, so that the arrays are kept on disk, under a name that follows from what made them:
-the cases, and what the first image of each site looks like today.
+the cases, and the code that decides what they look like.
 """
 
 import hashlib
@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from osteon.imaging import geometry, grayscale
 from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, to_reference
+from osteon.phantom import femur, fracture, projection, radiograph, scanner, seeds, xray
 from osteon.phantom.radiograph import Case, femur_radiograph
 from osteon.phantom.scanner import SITES
 
@@ -25,6 +27,7 @@ __all__ = ["Ask", "Rendered", "cases_digest", "default_cache", "draw_cases", "re
 
 # Coarser than any site's own pixels, and finer than the reference grid: a training image takes a tenth of a second.
 PITCH_MM = 0.4
+RECIPE = (seeds, femur, fracture, projection, xray, scanner, radiograph, grayscale, geometry)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def render(
     `progress` is called with (images done, images in all).
     """
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{cases_digest(asks)[:16]}-{_recipe_digest(asks)[:16]}.npy"
+    path = cache / f"{cases_digest(asks)[:16]}-{_recipe_digest()[:16]}.npy"
     if not path.exists():
         images = []
         with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
@@ -102,7 +105,9 @@ def _reference_image(ask: Ask) -> npt.NDArray[np.float16]:
     return ((pixels - low) / (high - low)).astype(np.float16)
 
 
-def _recipe_digest(asks: tuple[Ask, ...]) -> str:
-    """SHA-256 over the first image of each site, rendered now: it changes with the code that makes images."""
-    firsts = {ask.site: ask for ask in reversed(asks)}
-    return hashlib.sha256(b"".join(_reference_image(firsts[site]).tobytes() for site in sorted(firsts))).hexdigest()
+def _recipe_digest() -> str:
+    """SHA-256 over the source code that decides what an image looks like."""
+    digest = hashlib.sha256(str(PITCH_MM).encode())
+    for module in RECIPE:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()

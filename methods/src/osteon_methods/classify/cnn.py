@@ -26,9 +26,11 @@ SCOPE = Scope(modalities=("DX", "CR"), body_parts=("FEMUR", "THIGH", "HIP"), vie
 
 @dataclass(frozen=True)
 class Config:
-    """`planes` of each block, every one of which halves the resolution; `sharpness` of the pooling: 0 is the mean."""
+    """`patch` pixels a side become one vector of `planes[0]` filters (2 mm: a crack is a part of it, and seen); each
+    further block halves the resolution. `sharpness` of the pooling: 0 is the mean."""
 
-    planes: tuple[int, ...] = (8, 16, 32, 48, 64)
+    patch: int = 4
+    planes: tuple[int, ...] = (12, 16, 32, 48)
     groups: int = 4
     sharpness: float = 3.0
 
@@ -39,18 +41,19 @@ class Cnn(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.sharpness = config.sharpness
-        channels = (1, *config.planes)
+        self.stem = nn.Conv2d(1, config.planes[0], config.patch, stride=config.patch)
         self.blocks = nn.Sequential(
             *(
                 ResidualUnit(2, n_in, n_out, strides=2, act="RELU", norm=("GROUP", {"num_groups": config.groups}))
-                for n_in, n_out in itertools.pairwise(channels)
+                for n_in, n_out in itertools.pairwise(config.planes)
             )
         )
         self.score = nn.Conv2d(config.planes[-1], 1, kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """The logit of each image."""
-        features = self.blocks(4 * (image - 0.5))  # (batch, planes, rows / 32, columns / 32)
+        patches = self.stem(4 * (image - 0.5))  # (batch, planes, rows / 4, columns / 4)
+        features = self.blocks(patches)  # (batch, planes, rows / 32, columns / 32)
         scores = self.score(features).flatten(1)  # (batch, places)
         pooled = torch.logsumexp(self.sharpness * scores, dim=1, keepdim=True) - math.log(scores.shape[1])
         return pooled / self.sharpness  # (batch, 1)
