@@ -42,7 +42,7 @@ IS_BOX = 0.5  # mean probability over a box; as published
 GROW = 0.5  # of a box's height, since the network is trained to find shrunken boxes
 SMOOTH = 0.06  # of the image's range: noise and marbling of soft tissue stay below, the edge of a cortex above
 N_TERMS = 6
-LARGEST = 0.25  # of the image's shorter side; nobody writes higher letters, but a ribcage looks like some
+LARGEST = 0.12  # of the image's shorter side; markers stay below a tenth, and ribs look like larger letters
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Box:
 
 
 def find_text(stored: Stored) -> list[Box]:
-    """Boxes around text in `stored` values (y, x) of either polarity, which may overlap."""
+    """Boxes around text in `stored` values (y, x) of either polarity; none touches another."""
     gray = _gray(stored)
     boxes = _detect(gray, OVERVIEW_PIXELS / max(gray.shape))
     for tile in _tiles_with_jumps(gray):
         cut = gray[tile.top : tile.bottom, tile.left : tile.right]
         boxes += [_moved(box, tile) for box in _detect(cut, TILE_PIXELS / max(cut.shape))]
-    return boxes
+    return _merged(boxes)
 
 
 def mask_text(stored: Stored, boxes: list[Box]) -> Stored:
@@ -128,10 +128,10 @@ def _gray(stored: Stored) -> Gray:
 
 def _tiles_with_jumps(gray: Gray) -> list[Box]:
     """Squares of the full-size image in which something as sharp as small characters lies, the sharpest first."""
-    jumps = cv2.absdiff(gray[:, 2:], gray[:, :-2]) > JUMP
-    height, width = (n // CELL_PIXELS for n in jumps.shape)
+    height, width = (n // CELL_PIXELS for n in gray.shape)
     if not height or not width:
         return []
+    jumps = cv2.absdiff(gray[:, 2:], gray[:, :-2]) > JUMP
     share = cv2.resize(jumps.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     found = np.argwhere(share > JUMPS_A_CELL) * CELL_PIXELS
     places, n_cells = np.unique(found // TILE_PIXELS, axis=0, return_counts=True)
@@ -188,6 +188,28 @@ def _grown(box: Box, scale: tuple[float, float], shape: tuple[int, ...]) -> Box:
         min(shape[0], int((box.bottom + by) * scale[0]) + 1),
         min(shape[1], int((box.right + by) * scale[1]) + 1),
     )
+
+
+def _merged(boxes: list[Box]) -> list[Box]:
+    """Boxes that touch, as one box around them: else one would be judged by pixels of the other."""
+    merged: list[Box] = []
+    for box in boxes:
+        apart = [one for one in merged if not _touch(one, box)]
+        while len(apart) < len(merged):
+            touching = [box, *(one for one in merged if _touch(one, box))]
+            box = Box(
+                min(one.top for one in touching),
+                min(one.left for one in touching),
+                max(one.bottom for one in touching),
+                max(one.right for one in touching),
+            )
+            merged, apart = apart, [one for one in apart if not _touch(one, box)]
+        merged.append(box)
+    return merged
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one.top <= other.bottom and other.top <= one.bottom and one.left <= other.right and other.left <= one.right
 
 
 def _moved(box: Box, tile: Box) -> Box:
