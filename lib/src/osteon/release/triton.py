@@ -88,13 +88,17 @@ class Triton:
         return {tensor.name: _output(tensor, result, card) for tensor in card.outputs}
 
     def probe(self) -> None:
-        """Raise Passing("triton") unless the server is there and ready."""
+        """Raise Passing("triton") unless the server is there.
+
+        It asks for life, not readiness: by default a Triton calls itself not ready as long as any one model
+        failed to load or was unloaded, though it serves all the others.
+        """
         try:
-            is_ready = self._client.is_server_ready(client_timeout=PROBE_TIMEOUT_S)
+            is_live = self._client.is_server_live(client_timeout=PROBE_TIMEOUT_S)
         except InferenceServerException as error:
             _raise(error, "the server")
-        if not is_ready:
-            raise Passing("triton", "Triton is there but not ready")
+        if not is_live:
+            raise Passing("triton", "Triton is there but not live")
 
     def loaded(self) -> tuple[Loaded, ...]:
         """Every version of every model that the server has, or failed to get."""
@@ -166,7 +170,15 @@ def _output(tensor: Tensor, result: Any, card: Card) -> npt.NDArray[np.generic]:
 
 
 AWAY = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED"}
-NOT_LOADED = ("is not found", "is not ready", "unknown model", "no version", "is at version", "not available")
+NOT_LOADED = (
+    "is not found",
+    "is not ready",
+    "not at ready state",
+    "unknown model",
+    "no version",
+    "is at version",
+    "not available",
+)
 
 
 def _raise(error: InferenceServerException, what: str, refused: str = "model-fails") -> NoReturn:
@@ -176,10 +188,10 @@ def _raise(error: InferenceServerException, what: str, refused: str = "model-fai
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     text = str(error.message() or "").lower()
-    if status in AWAY:
-        raise Passing("triton", f"Triton did not answer for {what} ({status})") from None
     if status == "NOT_FOUND" or any(phrase in text for phrase in NOT_LOADED):
         raise Passing("triton", f"Triton has not loaded {what}; the reconciler loads what is released") from None
+    if status in AWAY:
+        raise Passing("triton", f"Triton did not answer for {what} ({status})") from None
     raise Poison(refused, f"Triton fails at {what} ({status})") from None
 
 
