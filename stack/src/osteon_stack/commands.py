@@ -19,7 +19,7 @@ from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
 
-__all__ = ["doctor", "stack"]
+__all__ = ["STATE", "doctor", "stack", "up"]
 
 stack = typer.Typer(no_args_is_help=True, help="The same parts as on a cluster, as processes on this machine.")
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)

@@ -14,7 +14,7 @@ from osteon.errors import Fatal
 from osteon_stack.part import Part
 from osteon_stack.ports import HOST, Ports
 
-__all__ = ["class_path", "kafka"]
+__all__ = ["class_path", "is_ready", "kafka"]
 
 VERSION = "4.3.0"
 

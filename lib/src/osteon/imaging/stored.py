@@ -21,7 +21,7 @@ from osteon.errors import SetAside
 from osteon.imaging.codestream import Claim, claim_of_jpeg, claim_of_jpeg_2000, rle_is_plausible
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
-__all__ = ["MAX_PIXELS", "PixelFormat", "decode", "pixel_format", "pixel_sha256"]
+__all__ = ["MAX_PIXELS", "PixelFormat", "Stored", "decode", "pixel_format", "pixel_sha256"]
 
 Stored = npt.NDArray[np.integer[Any]]
 
