@@ -86,7 +86,7 @@ def free_port() -> Callable[[], int]:
 def open_doors(
     seaweedfs: Any, free_port: Callable[[], int], tmp_path: Path, eventually: Eventually
 ) -> Iterator[Callable[..., Doors]]:
-    opened = []
+    opened: list[Doors] = []
 
     def start(kafka: str, **settings: str) -> Doors:
         bus.connect(kafka).provision([IMAGE_RECEIVED])
