@@ -189,3 +189,25 @@ def without_reader() -> Callable[[Scene], Scene]:
         return Scene(scene.bus, name, scene.servers)
 
     return make
+
+
+@pytest.fixture
+def scene_on() -> Callable[[str], Scene]:
+    """A stage on the broker at an address."""
+    return lambda servers: make_scene(connect(servers, session_timeout_s=6.0), servers)
+
+
+@pytest.fixture
+def changed_topics() -> Callable[[Scene], list[Topic]]:
+    """The table as it would be if somebody had changed it and not the broker."""
+
+    def change(scene: Scene) -> list[Topic]:
+        inputs, _, outputs, known, *_ = running_stage.topics(scene.name)
+        return [
+            replace(inputs, partitions=3),
+            replace(outputs, retention_ms=None),
+            replace(known, readers=("stranger",)),
+            replace(known, name=f"test.{scene.name}.absent"),
+        ]
+
+    return change

@@ -13,6 +13,8 @@ from osteon.contracts import ImageDeidentified
 from osteon.contracts.topics import STAGE_BRAKED
 from osteon.errors import Fatal, Passing
 
+# kafka-python leaves a connection that it was just making to the garbage collector when it is closed.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 Until = Callable[..., None]
 
 

@@ -124,17 +124,20 @@ class KafkaWriter:
                 LOGGER.info("transaction left to the broker", extra={"why": _name(error)})
         self._discard()
 
-    def _discard(self) -> None:
+    def _discard(self, wait_s: float = 0.0) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             # Closing flushes, which waits for a broker that may be away: never on this thread.
-            threading.Thread(target=_close, args=(producer,), name="discard-producer", daemon=True).start()
+            args = (producer, self._patience.commit_s)
+            thread = threading.Thread(target=_close, args=args, name="discard-producer", daemon=True)
+            thread.start()
+            thread.join(wait_s)
 
     def _taken_over(self) -> Fatal:
         return Fatal(f"another process writes as {self._id}: give each instance an OSTEON_ORDINAL of its own")
 
     def close(self) -> None:
-        self._discard()
+        self._discard(wait_s=2.0)
 
 
 def is_fenced(error: BaseException, producer: KafkaProducer | None) -> bool:
@@ -162,11 +165,11 @@ def _within(deadline: float, call: Callable[[], object]) -> None:
         raise KafkaError("no answer within the deadline") from None
 
 
-def _close(producer: KafkaProducer) -> None:
+def _close(producer: KafkaProducer, timeout_s: float) -> None:
     try:
-        producer.close(timeout=0)
+        producer.close(timeout=timeout_s)
     except KafkaError as error:
-        LOGGER.debug("producer closed by force", extra={"why": _name(error)})
+        LOGGER.debug("producer not closed in time", extra={"why": _name(error)})
 
 
 def _name(error: BaseException) -> str:

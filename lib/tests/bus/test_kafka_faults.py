@@ -1,0 +1,156 @@
+"""What a stage promises, shown on a real broker with real deaths: SIGKILL, SIGSTOP, a broker that goes away."""
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from osteon.bus import Context, Outgoing, connect
+from osteon.bus.wire import Committed, Refused
+from osteon.contracts import ImageDeidentified
+from osteon.errors import Fatal
+
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+Until = Callable[..., None]
+STEPS = ["polled", "claimed", "worked", "begun", "produced", "offsets-sent", "committed"]
+
+
+def once(*image_ids: str) -> dict[str, int]:
+    return dict.fromkeys(image_ids, 1)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_process_killed_between_two_steps_leaves_one_outcome_each(kafka_scene: Any, step: str) -> None:
+    sent = [*(f"good-{one}" for one in range(8)), "poison-x"]
+    kafka_scene.send(*sent)
+    killed = kafka_scene.process(step)
+    assert killed.wait(40) == -signal.SIGKILL
+
+    with kafka_scene.running():
+        outcomes = kafka_scene.wait(len(sent))
+
+    assert outcomes == once(*sent)
+
+
+@pytest.mark.slow
+def test_a_record_that_crashes_the_process_is_set_apart_and_its_neighbours_are_fine(kafka_scene: Any) -> None:
+    sent = [*(f"good-{one}" for one in range(4)), "abort-x", *(f"good-{one}" for one in range(4, 8))]
+    for image_id in sent:
+        kafka_scene.send(image_id, patient="one")
+    for _ in range(2):  # with several in hand, then alone
+        assert kafka_scene.process().wait(40) == -signal.SIGABRT
+    survivor = kafka_scene.process()
+
+    outcomes = kafka_scene.wait(len(sent), 60)
+
+    assert survivor.poll() is None
+    survivor.send_signal(signal.SIGTERM)
+    assert survivor.wait(30) == 0
+    assert outcomes == once(*sent)
+    assert [(letter.reason, letter.attempts) for letter in kafka_scene.dead()] == [("kills-worker", 3)]
+
+
+def test_a_commit_under_the_membership_of_an_earlier_generation_is_refused(kafka_scene: Any, until: Until) -> None:
+    bus, name = kafka_scene.bus, kafka_scene.name
+    topic = f"test.{name}.in"
+    kafka_scene.send("good-a", patient="one")
+    batches: list[Any] = []
+    reader = bus.reader(name, [topic], "first")
+    until(lambda: batches.append(reader.poll(0.2, 10)) or batches[-1].records)
+    second = bus.reader(name, [topic], "second")
+    stop = threading.Event()
+    joining = threading.Thread(target=lambda: [second.poll(0.2, 0) for _ in iter(stop.is_set, True)])
+    joining.start()
+    epoch = batches[-1].epoch
+    until(lambda: reader.poll(0.2, 0).epoch > epoch + 1)
+    writer = bus.writer(f"{name}.stale")
+    writer.renew()
+
+    with pytest.raises(Refused):
+        record = batches[-1].records[0]
+        writer.commit([], {record.place: Committed(record.offset + 1)}, batches[-1].membership)
+
+    stop.set()
+    joining.join()
+    for one in (reader, second, writer):
+        one.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["halt", "kill"])
+def test_a_broker_away_for_longer_than_the_delivery_timeout_inside_a_transaction(
+    broker: Any, scene_on: Callable[[str], Any], until: Until, fault: str
+) -> None:
+    scene = scene_on(broker.address)
+    sent = [f"good-{one}" for one in range(20)]
+    is_away, is_begun = threading.Event(), threading.Event()
+
+    def take_away(step: str) -> None:
+        if step == "begun" and not is_away.is_set():
+            is_away.set()
+            broker.halt() if fault == "halt" else broker.kill()
+            is_begun.set()
+
+    bus = connect(broker.address, delivery_timeout_s=2.0, session_timeout_s=6.0)
+    scene.send(*sent)
+    with scene.running(checkpoint=take_away, bus=bus) as running:
+        until(is_begun.is_set)
+        until(lambda: "bus" in running.health.unready)  # the transaction failed, and so did its successor
+        broker.resume() if fault == "halt" else broker.start()
+        outcomes = scene.wait(len(sent), 60)
+        scene.send("good-more")
+        more = scene.wait(len(sent) + 1)
+
+    assert running.error is None
+    assert outcomes == once(*sent)
+    assert more == once(*sent, "good-more")
+
+
+def test_an_offset_beyond_what_the_log_holds_is_fatal(kafka_scene: Any, until: Until) -> None:
+    topic = f"test.{kafka_scene.name}.in"
+    writer = kafka_scene.bus.writer(f"{kafka_scene.name}.operator")
+    writer.renew()
+    kafka_scene.send("good-a")
+    reader = kafka_scene.bus.reader(kafka_scene.name, [topic], "operator")
+    batches: list[Any] = []
+    until(lambda: batches.append(reader.poll(0.2, 10)) or batches[-1].records)
+    writer.commit([], {(topic, number): Committed(1000) for number in range(2)}, batches[-1].membership)
+    for one in (reader, writer):
+        one.close()
+
+    with kafka_scene.running() as running:
+        until(lambda: running.error is not None)
+
+    assert isinstance(running.error, Fatal)
+
+
+def test_topics_that_differ_from_the_table_are_told(kafka_scene: Any, changed_topics: Callable[[Any], Any]) -> None:
+    differences = kafka_scene.bus.check(changed_topics(kafka_scene))
+
+    text = "\n".join(differences)
+    assert f"test.{kafka_scene.name}.in has 2 partitions instead of 3" in text
+    assert f"test.{kafka_scene.name}.out: cleanup.policy is delete; set it to compact" in text
+    assert f"stranger has no offset in test.{kafka_scene.name}.known" in text
+    assert f"topic test.{kafka_scene.name}.absent is missing" in text
+
+
+def test_work_that_outlasts_its_instance_is_thrown_away(kafka_scene: Any, until: Until) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def stuck(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        begun.set()
+        gate.wait(60)
+        return kafka_scene.stage().work(message, context)
+
+    kafka_scene.send("good-a")
+    with kafka_scene.running(work=stuck) as first:
+        until(begun.is_set)
+        with kafka_scene.running():  # under the same name: the first is fenced
+            outcomes = kafka_scene.wait(1)
+            gate.set()
+            until(lambda: first.error is not None)
+
+    assert outcomes == once("good-a")
+    assert kafka_scene.outcomes() == once("good-a")
