@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from osteon.errors import Fatal
 
 __all__ = [

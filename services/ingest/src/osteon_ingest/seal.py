@@ -7,6 +7,7 @@ two sealed objects hold the same bytes. The fixed nonce is safe here, since the 
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+
 from osteon.errors import Poison
 
 __all__ = ["seal", "unseal"]
