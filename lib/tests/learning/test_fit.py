@@ -7,7 +7,7 @@ from torch.utils.data import TensorDataset
 
 from osteon.learning.fit import Plan, fit, seeded
 
-PLAN = Plan(epochs=30, batch_size=8, learning_rate=0.05)
+PLAN = Plan(epochs=30, batch_size=8, learning_rate=0.2)
 
 
 def step(network: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
