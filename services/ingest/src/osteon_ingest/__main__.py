@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from osteon import bus, store
 from osteon.errors import Fatal
@@ -34,23 +35,29 @@ def receive_dimse(settings: IngestSettings, stop: threading.Event, given: argpar
     """one worker of the C-STORE door, on a socket of its parent"""
     from osteon_ingest.receive_dimse import serve_dimse
 
-    serve_dimse(settings, _threshold(settings), socket.socket(fileno=given.socket), stop)
+    threshold = _threshold(settings)
+    _say_ready(given)
+    serve_dimse(settings, threshold, socket.socket(fileno=given.socket), stop)
 
 
 def receive_stow(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
     """one worker of the STOW-RS door, on a socket of its parent"""
     from osteon_ingest.receive_stow import serve_stow
 
-    serve_stow(settings, _threshold(settings), socket.socket(fileno=given.socket), stop)
+    threshold = _threshold(settings)
+    _say_ready(given)
+    serve_stow(settings, threshold, socket.socket(fileno=given.socket), stop)
 
 
-def receive_folder(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace) -> None:
+def receive_folder(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
     """the watched folder"""
     from osteon_ingest.receive_folder import watch_folder
 
     if settings.folder is None:
         raise Fatal("there is no folder to watch; set OSTEON_FOLDER")
-    watch_folder(settings.folder, settings.folder_look_s, _threshold(settings), stop)
+    threshold = _threshold(settings)
+    _say_ready(given)
+    watch_folder(settings.folder, settings.folder_look_s, threshold, stop)
 
 
 def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
@@ -58,6 +65,7 @@ def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Names
     from osteon_ingest.sweep import Announced, sweep, sweep_for_ever
 
     threshold, announced = _threshold(settings), Announced(bus.connect(settings.kafka_servers))
+    _say_ready(given)
     if given.for_ever:
         sweep_for_ever(threshold, announced, settings.sweep_every_s, settings.sweep_after_s, stop)
     else:
@@ -95,6 +103,12 @@ def _threshold(settings: IngestSettings) -> Threshold:
     )
 
 
+def _say_ready(given: argparse.Namespace) -> None:
+    """Tell the parent, by a file, that this process is about to serve: imports are behind it."""
+    if given.ready is not None:
+        given.ready.touch()
+
+
 def _die_with(parent: int) -> None:
     """Get SIGTERM when the parent is gone, so that no worker holds a port that nobody owns (Linux)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -120,6 +134,7 @@ def main() -> None:
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.__doc__)
         one.add_argument("--parent", type=int, help="process id of the parent, to end with it")
+        one.add_argument("--ready", type=Path, help="file to make when ready to serve")
         if name in ("receive-dimse", "receive-stow"):
             one.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
         if name == "sweep":

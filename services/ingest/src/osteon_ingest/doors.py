@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -42,6 +43,7 @@ class Child:
     command: tuple[str, ...]
     listening: socket.socket | None = None
     process: subprocess.Popen[bytes] | None = None
+    ready: Path = Path()  # a file that it makes when it is ready to serve
     started_at: float = field(default=-STEADY_S)
     backoff_s: float = FIRST_BACKOFF_S
 
@@ -76,8 +78,8 @@ def open_doors(settings: IngestSettings, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
                 for child in children:
-                    _keep_alive(child, environment)
-                    health.ready(child.name, child.process is not None)
+                    _keep_alive(child, Path(counts), environment)
+                    health.ready(child.name, child.process is not None and child.ready.exists())
                 health.alive()
                 stop.wait(LOOK_S)
         finally:
@@ -102,7 +104,7 @@ def _children(settings: IngestSettings) -> list[Child]:
     return children
 
 
-def _keep_alive(child: Child, environment: dict[str, str]) -> None:
+def _keep_alive(child: Child, folder: Path, environment: dict[str, str]) -> None:
     now = time.monotonic()
     if child.process is not None:
         status = child.process.poll()
@@ -114,12 +116,22 @@ def _keep_alive(child: Child, environment: dict[str, str]) -> None:
         child.backoff_s = FIRST_BACKOFF_S if now - child.started_at > STEADY_S else child.backoff_s * 2
         LOGGER.error("worker died, starting another", extra={"worker": child.name, "status": status})
     if now - child.started_at >= min(child.backoff_s, LAST_BACKOFF_S):
+        child.ready = folder / f"{child.name}-{now}.ready"
         child.process = _start(child, environment)
         child.started_at = now
 
 
 def _start(child: Child, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "osteon_ingest", *child.command, "--parent", str(os.getpid())]
+    command = [
+        sys.executable,
+        "-m",
+        "osteon_ingest",
+        *child.command,
+        "--parent",
+        str(os.getpid()),
+        "--ready",
+        str(child.ready),
+    ]
     fds: Sequence[int] = ()
     if child.listening is not None:
         fds = (child.listening.fileno(),)
