@@ -6,7 +6,8 @@ STREAMING := -e 'lib[bus,store,imaging,release,phantom]' -e services/ingest -e s
              -e services/classifier -e services/console -e stack
 LEARNING := -e 'lib[bus,store,imaging,release,phantom,learning]' -e methods
 PROJECTS := $(wildcard lib/pyproject.toml services/*/pyproject.toml methods/pyproject.toml stack/pyproject.toml)
-UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt
+UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt \
+              --excludes excludes.txt
 IMAGES ?=
 SEED ?= 0
 
@@ -48,6 +49,7 @@ bench: .venv/streaming ## measure the path against what the hardware could do; w
 
 proto: .venv/development ## compile the contracts
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=lib/src --pyi_out=lib/src proto/osteon/v1/*.proto
+	$(BIN)/python proto/freeze.py
 
 models: .venv/development ## train the two demonstration models again, from a seed
 	$(BIN)/osteon harmonizer train --out models/nyul --seed $(SEED)
@@ -61,12 +63,12 @@ clean: down ## forget the stack's state and the environment
 
 # The lock names no download address. `osteon` itself is left out: it is installed from this checkout.
 define compile_lock
-	echo osteon > .venv/excludes.txt
+	(cat excludes.txt; echo osteon) > .venv/excludes.txt
 	$(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashes --no-header --no-annotate --all-extras \
 	    --excludes .venv/excludes.txt --group dev $(PROJECTS) -o $(1)
 endef
 
-.venv/uv: constraints.txt
+.venv/uv: constraints.txt excludes.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	    || { echo 'Osteon needs Python 3.11: install it, or name it with PYTHON=/path/to/python3.11'; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

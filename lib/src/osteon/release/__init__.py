@@ -8,6 +8,7 @@ releases.py     what is released and in force, followed on the bus
 publish.py      make, use, roll back, retire
 triton.py       Triton over gRPC
 reconcile.py    beside each Triton, for ever: load what is released
+process.py      the process of a stage that asks released models
 commands.py     `osteon release …`
 """
 

@@ -84,6 +84,11 @@ class Releases:
                 self._parsed[set_id] = _parse(record, self._store)
             return self._parsed[set_id]
 
+    def cards(self, role: str) -> list[Card]:
+        """The cards of one role of all sets that are released. Raises as `get` does."""
+        sets = [self.get(record.id) for record in self.released()]
+        return [one.harmonizer if role == "harmonizer" else one.classifier for one in sets]
+
     def close(self) -> None:
         """Stop reading the bus."""
         with self._lock:

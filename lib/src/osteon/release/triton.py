@@ -1,7 +1,7 @@
 """Triton over gRPC: infer with an explicit version, load, unload, and what it has loaded."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
@@ -15,7 +15,7 @@ from osteon.release.card import Card, Tensor
 from osteon.release.parity import Arrays
 from osteon.runtime import metrics
 
-__all__ = ["Loaded", "Triton"]
+__all__ = ["Loaded", "Triton", "by_model"]
 
 PROBE_TIMEOUT_S = 5.0
 INFER_TIMEOUT_S = 60.0  # a full queue of large images on two cores takes seconds, not a minute
@@ -87,18 +87,25 @@ class Triton:
                 _raise(error, f"model {card.name} version {card.version}")
         return {tensor.name: _output(tensor, result, card) for tensor in card.outputs}
 
-    def probe(self) -> None:
-        """Raise Passing("triton") unless the server is there.
+    def probe(self, cards: Iterable[Card] = ()) -> None:
+        """Raise Passing("triton") unless the server is there and serves the models of `cards`.
 
         It asks for life, not readiness: by default a Triton calls itself not ready as long as any one model
         failed to load or was unloaded, though it serves all the others.
         """
         try:
             is_live = self._client.is_server_live(client_timeout=PROBE_TIMEOUT_S)
+            missing = [card for card in cards if not self._is_ready(card)]
         except InferenceServerException as error:
             _raise(error, "the server")
         if not is_live:
             raise Passing("triton", "Triton is there but not live")
+        if missing:
+            names = ", ".join(f"{card.name} version {card.version}" for card in missing)
+            raise Passing("triton", f"Triton has not loaded {names}; the reconciler loads what is released")
+
+    def _is_ready(self, card: Card) -> bool:
+        return bool(self._client.is_model_ready(card.name, str(card.version), client_timeout=PROBE_TIMEOUT_S))
 
     def loaded(self) -> tuple[Loaded, ...]:
         """Every version of every model that the server has, or failed to get."""

@@ -54,6 +54,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         ordinal=settings.ordinal,
         consumes=IMAGE_HARMONIZED,
         work=work,
-        probes={"store": store.probe, "triton": triton.probe},
+        # A Triton that restarted empty is as good as away until its reconciler has loaded it.
+        probes={"store": store.probe, "triton": lambda: triton.probe(releases.cards("classifier"))},
         isolate=[sys.executable, "-m", "osteon_classifier", "work-one"],
     )
