@@ -1,6 +1,7 @@
 """Stages to run on a bus in memory and on a real Kafka, and what came of them."""
 
 import contextlib
+import gc
 import importlib.util
 import subprocess
 import sys
@@ -135,6 +136,13 @@ def make_scene(bus: Bus, servers: str = "") -> Scene:
     name = f"t{uuid.uuid4().hex[:8]}"
     bus.provision(running_stage.topics(name))
     return Scene(bus, name, servers)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Sockets that kafka-python leaked are collected here, and not in somebody else's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(params=["memory", "kafka"])

@@ -2,23 +2,32 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from osteon.bus import Context, Outgoing, connect
-from osteon.bus.wire import Committed, Refused
+from osteon.bus.wire import Batch, Committed, Reader, Refused
 from osteon.contracts import ImageDeidentified
 from osteon.errors import Fatal
 
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 Until = Callable[..., None]
 STEPS = ["polled", "claimed", "worked", "begun", "produced", "offsets-sent", "committed"]
 
 
 def once(*image_ids: str) -> dict[str, int]:
     return dict.fromkeys(image_ids, 1)
+
+
+def polled(reader: Reader) -> Batch:
+    """The first batch that holds a record."""
+    deadline = time.monotonic() + 40
+    while not (batch := reader.poll(0.2, 10)).records:
+        assert time.monotonic() < deadline, "nothing came"
+    return batch
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -56,21 +65,20 @@ def test_a_commit_under_the_membership_of_an_earlier_generation_is_refused(kafka
     bus, name = kafka_scene.bus, kafka_scene.name
     topic = f"test.{name}.in"
     kafka_scene.send("good-a", patient="one")
-    batches: list[Any] = []
     reader = bus.reader(name, [topic], "first")
-    until(lambda: batches.append(reader.poll(0.2, 10)) or batches[-1].records)
+    batch = polled(reader)
     second = bus.reader(name, [topic], "second")
     stop = threading.Event()
     joining = threading.Thread(target=lambda: [second.poll(0.2, 0) for _ in iter(stop.is_set, True)])
     joining.start()
-    epoch = batches[-1].epoch
+    epoch = batch.epoch
     until(lambda: reader.poll(0.2, 0).epoch > epoch + 1)
     writer = bus.writer(f"{name}.stale")
     writer.renew()
 
+    record = batch.records[0]
     with pytest.raises(Refused):
-        record = batches[-1].records[0]
-        writer.commit([], {record.place: Committed(record.offset + 1)}, batches[-1].membership)
+        writer.commit([], {record.place: Committed(record.offset + 1)}, batch.membership)
 
     stop.set()
     joining.join()
@@ -114,9 +122,8 @@ def test_an_offset_beyond_what_the_log_holds_is_fatal(kafka_scene: Any, until: U
     writer.renew()
     kafka_scene.send("good-a")
     reader = kafka_scene.bus.reader(kafka_scene.name, [topic], "operator")
-    batches: list[Any] = []
-    until(lambda: batches.append(reader.poll(0.2, 10)) or batches[-1].records)
-    writer.commit([], {(topic, number): Committed(1000) for number in range(2)}, batches[-1].membership)
+    batch = polled(reader)
+    writer.commit([], {(topic, number): Committed(1000) for number in range(2)}, batch.membership)
     for one in (reader, writer):
         one.close()
 
@@ -142,7 +149,8 @@ def test_work_that_outlasts_its_instance_is_thrown_away(kafka_scene: Any, until:
     def stuck(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
         begun.set()
         gate.wait(60)
-        return kafka_scene.stage().work(message, context)
+        outputs: Sequence[Outgoing] = kafka_scene.stage().work(message, context)
+        return outputs
 
     kafka_scene.send("good-a")
     with kafka_scene.running(work=stuck) as first:

@@ -13,8 +13,8 @@ from osteon.contracts import ImageDeidentified
 from osteon.contracts.topics import STAGE_BRAKED
 from osteon.errors import Fatal, Passing
 
-# kafka-python leaves a connection that it was just making to the garbage collector when it is closed.
-pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+# kafka-python leaves connections that were never made to the garbage collector; see `collected`.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 Until = Callable[..., None]
 
 
@@ -112,7 +112,8 @@ def test_a_dependency_that_is_away_is_waited_for(scene: Any, until: Until) -> No
     def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
         if not is_back.is_set():
             raise Passing("store", "The store did not answer.")
-        return scene.stage().work(message, context)
+        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
+        return outputs
 
     def probe() -> None:
         if not is_back.is_set():
@@ -220,13 +221,14 @@ def test_a_missing_offset_is_fatal(scene: Any, until: Until, without_reader: Cal
     assert "no offset" in str(running.error)
 
 
-def test_a_second_instance_with_the_same_name_ends_the_first(scene: Any, until: Until) -> None:
+def test_a_second_instance_with_the_same_name_ends_the_first_at_its_next_record(scene: Any, until: Until) -> None:
     with scene.running() as first:
         scene.send("good-a")
         scene.wait(1)
         with scene.running() as second:
-            until(lambda: first.error is not None)
+            until(lambda: second.health.unready == [])
             scene.send("good-b")
+            until(lambda: first.error is not None)
             outcomes = scene.wait(2)
 
     assert isinstance(first.error, Fatal)
@@ -241,7 +243,8 @@ def test_an_instance_that_joins_while_work_is_in_flight_doubles_nothing(scene: A
     def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
         in_hand.append(message.image_id)
         gate.wait(30)
-        return scene.stage().work(message, context)
+        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
+        return outputs
 
     sent = images("good", 30)
     scene.send(*sent)
@@ -265,7 +268,8 @@ def test_a_stage_that_is_told_to_stop_commits_what_is_in_flight(scene: Any, unti
     def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
         begun.set()
         gate.wait(30)
-        return scene.stage().work(message, context)
+        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
+        return outputs
 
     scene.send("good-a")
     with scene.running(work=slow) as running:

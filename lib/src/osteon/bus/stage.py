@@ -20,7 +20,7 @@ from osteon.bus.claims import Lane
 from osteon.bus.isolate import Limits, work_apart
 from osteon.bus.outcome import Context, Dead, Dependencies, Item, Outcome, Stopped, Unknown, attempt
 from osteon.bus.produce import Settle, Turn, outgoing, sendings, settled, tell
-from osteon.bus.record import Place, Record
+from osteon.bus.record import Place, Record, event_headers, sending
 from osteon.bus.state import State
 from osteon.bus.wire import Batch, Bus, Checkpoint, Committed, Reader, Refused, Writer
 from osteon.bus.workers import Workers
@@ -319,7 +319,8 @@ class _Running:
     def _brake(self, reason: str, explanation: str) -> None:
         """Stop at a record that newer code must work."""
         one = brake(self.stage.name, reason, explanation)
-        self.bus.publisher(source=f"osteon/{self.stage.site}/{self.stage.name}").publish(one)
+        headers = event_headers(one.message, f"osteon/{self.stage.site}/{self.stage.name}", "")
+        self.writer.commit([sending(one, headers)], {}, None)
         self._pulled()
 
     def _pulled(self) -> None:
