@@ -17,7 +17,9 @@ def encoded(dataset: Dataset, transfer_syntax: str) -> bytes:
     does that.
     """
     if transfer_syntax in (RLELossless, JPEG2000Lossless):
-        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
+        # GDCM's RLE encoder, pydicom's first choice, was seen to end the process on small images.
+        plugin = "pylibjpeg" if transfer_syntax == RLELossless else ""
+        dataset.compress(UID(transfer_syntax), encoding_plugin=plugin, generate_instance_uid=False)
     elif transfer_syntax == JPEGLosslessSV1:
         dataset.PixelData = encapsulate([_jpeg_lossless(dataset)])
         dataset["PixelData"].VR = "OB"
