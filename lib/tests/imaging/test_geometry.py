@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, block_mean, long_axis, to_reference
 from osteon.imaging.image import Image
+from osteon.phantom.radiograph import Case, femur_radiograph
+from osteon.phantom.scanner import SITES
 
 GEOMETRY = Geometry()
 
@@ -116,3 +119,14 @@ def test_block_mean_is_the_mean_of_blocks(height: int, width: int, down: int, ri
 def test_a_geometry_has_a_positive_grid(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="got"):
         Geometry(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("patient", [4, 10, 16])
+def test_a_broken_bone_whose_edges_drown_in_noise_is_still_turned_upright(patient: int) -> None:
+    site = next(site for site in SITES if site.is_crosswise)
+    radiograph = femur_radiograph(Case(0, "demo", patient, "typical"), site, pitch_mm=0.5)
+
+    axis = long_axis(read_image(radiograph))
+
+    assert axis.coherence >= 0.3
+    assert abs(abs(math.degrees(axis.angle)) - 90) < 20

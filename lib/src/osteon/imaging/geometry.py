@@ -23,6 +23,7 @@ BACKGROUND_MM = 25.0  # what varies more slowly than this is soft tissue, scatte
 BLACK = 0.02  # of the range: what is darker is taken as outside of the field
 MARGIN_MM = 10.0  # three times EDGE_MM, as far as a smoothed edge reaches
 CONFIDENT = 0.3  # coherence from which the axis is believed; lines give 1, a round or cluttered field near 0
+LONG = 0.8  # elongation from which the mass is believed: an axis ratio of 3; a pelvis, hip or knee stays below
 
 
 @dataclass(frozen=True)
@@ -83,38 +84,66 @@ def to_reference(image: Image, geometry: Geometry) -> Image:
 
 
 def long_axis(image: Image) -> Axis:
-    """The direction along which bright structures run, and their center.
+    """The direction along which a bone runs, and its center.
 
-    The structure tensor (Bigün and Granlund 1987) averages gradients g g^T over the image: its weaker
-    eigenvector runs along edges, and the coherence (l1 - l2) / (l1 + l2) says how much they agree. Each
-    place counts by how much brighter it is than its surroundings, so that soft tissue and collimation,
-    which are broad, count little.
+    Each place counts by how much brighter it is than its surroundings, so that soft tissue and collimation,
+    which are broad, count little. The edges tell the direction where they agree; where noise or a displaced
+    fracture hides that, the bone's mass does, if it is long and narrow.
     """
     factors = [max(1, round(COARSE_MM / spacing)) for spacing in image.spacing_mm]
     coarse = block_mean(image, (factors[0], factors[1]))
-    spacing = np.array(coarse.spacing_mm)
-    bone = _brighter_than_surroundings(coarse)
-    bone *= _inside_field(coarse)
+    bone = _brighter_than_surroundings(coarse) * _inside_field(coarse)
     total = float(bone.sum())
-    height_mm, width_mm = coarse.size_mm
     if total <= 0:
+        height_mm, width_mm = coarse.size_mm
         return Axis(0.0, (height_mm / 2, width_mm / 2), 0.0)
+    center_mm = _moments_mm(bone, coarse.spacing_mm)[0]
+    angle, coherence = _edges(coarse, bone)
+    if coherence < CONFIDENT:
+        by_mass, elongation = _mass(bone, coarse.spacing_mm)
+        if elongation >= LONG:
+            return Axis(by_mass, center_mm, elongation)
+    return Axis(angle, center_mm, coherence)
 
+
+def _edges(coarse: Image, bone: Pixels) -> tuple[float, float]:
+    """Angle from vertical, and coherence, of the edges in and around `bone`.
+
+    The structure tensor (Bigün and Granlund 1987) averages gradients g g^T over the image: its weaker
+    eigenvector runs along edges, and the coherence (l1 - l2) / (l1 + l2) says how much they agree.
+    """
+    spacing = np.array(coarse.spacing_mm)
     smooth = ndimage.gaussian_filter(coarse.pixels, EDGE_MM / spacing, mode="nearest")
     down, right = (ndimage.sobel(smooth, axis) / spacing[axis] for axis in (0, 1))
     weight = ndimage.gaussian_filter(bone, 2 * EDGE_MM / spacing)
     yy, xx, xy = (float((weight * product).sum()) for product in (down * down, right * right, down * right))
     energy = yy + xx
-    coherence = math.hypot(xx - yy, 2 * xy) / energy if energy > 0 else 0.0
     # The dominant gradient has the angle 0.5 atan2(2xy, xx - yy) from the x axis (y down); the edge runs
     # at a right angle to it, so the same angle leads from vertical to the edge, counted to the right.
-    angle = 0.5 * math.atan2(2 * xy, xx - yy)
-    rows, columns = np.indices(bone.shape, sparse=True)
-    center_mm = (
-        (float((bone * rows).sum()) / total + 0.5) * spacing[0],
-        (float((bone * columns).sum()) / total + 0.5) * spacing[1],
-    )
-    return Axis(angle, center_mm, coherence)
+    return 0.5 * math.atan2(2 * xy, xx - yy), math.hypot(xx - yy, 2 * xy) / energy if energy > 0 else 0.0
+
+
+def _mass(bone: Pixels, spacing_mm: tuple[float, float]) -> tuple[float, float]:
+    """Angle from vertical, and elongation (l1 - l2) / (l1 + l2), of the second moments of the brightest bone."""
+    smooth = ndimage.gaussian_filter(bone, COARSE_MM / np.array(spacing_mm))
+    bright = np.where(smooth > np.percentile(smooth[smooth > 0], 60), smooth, 0)
+    _, (yy, xx, xy) = _moments_mm(bright, spacing_mm)
+    spread = yy + xx
+    return 0.5 * math.atan2(-2 * xy, yy - xx), math.hypot(yy - xx, 2 * xy) / spread if spread > 0 else 0.0
+
+
+def _moments_mm(
+    weight: Pixels, spacing_mm: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float, float]]:
+    """Center (row, column) in mm, and central second moments (yy, xx, xy) in mm²."""
+    rows, columns = np.indices(weight.shape, sparse=True)
+    y, x = (rows + 0.5) * spacing_mm[0], (columns + 0.5) * spacing_mm[1]
+    total = float(weight.sum())
+    middle_y, middle_x = float((weight * y).sum()) / total, float((weight * x).sum()) / total
+    y, x = y - middle_y, x - middle_x
+    products = (y * y, x * x, y * x)
+    yy, xx, xy = (float((weight * product).sum()) / total for product in products)
+    return (middle_y, middle_x), (yy, xx, xy)
 
 
 def block_mean(image: Image, factors: tuple[int, int]) -> Image:
