@@ -20,7 +20,7 @@ from osteon_methods.classify import cnn
 from osteon_methods.harmonize import nyul
 from osteon_methods.methods import METHODS, method
 
-TINY = Geometry(0.5, 64, 48)
+TINY = Geometry(0.5, 96, 64)
 COHORT = Cohort("0" * 64, "a test")
 MODELS = Path(__file__).parents[2] / "models"
 Images = npt.NDArray[np.float32]
@@ -29,9 +29,9 @@ Images = npt.NDArray[np.float32]
 def images(n: int, *, seed: int = 0) -> Images:
     """Smooth blobs on a dark ground, (n, 1, rows, columns), in units of a detector."""
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[-1:1:64j, -1:1:48j]
+    rows, columns = np.mgrid[-1:1:96j, -1:1:64j]
     blobs = [np.exp(-((rows - rng.uniform(-0.5, 0.5)) ** 2 + columns**2) / rng.uniform(0.1, 0.5)) for _ in range(n)]
-    noisy = np.stack(blobs) * 3000 + 200 + rng.normal(0, 20, (n, 64, 48))
+    noisy = np.stack(blobs) * 3000 + 200 + rng.normal(0, 20, (n, 96, 64))
     return np.asarray(noisy[:, None], dtype=np.float32)
 
 
@@ -106,10 +106,10 @@ def test_no_method_normalises_by_batch(name: str) -> None:
 
 
 def test_the_classifier_learns_one_batch_by_heart() -> None:
-    inputs = 0.2 * torch.rand((8, 1, 64, 48), generator=torch.Generator().manual_seed(0))
+    inputs = 0.2 * torch.rand((8, 1, 128, 128), generator=torch.Generator().manual_seed(0))
     target = torch.arange(8) % 2 == 0
-    inputs[target, :, 28:36, 8:40] += 0.7  # lies
-    inputs[~target, :, 8:56, 20:28] += 0.7  # stands
+    inputs[target, :, 60:68, 30:98] += 0.7  # lies
+    inputs[~target, :, 30:98, 60:68] += 0.7  # stands
     with seeded(0) as generator:
         network = cnn.Cnn(cnn.Config(planes=(8, 16)))
         fit(
@@ -121,9 +121,22 @@ def test_the_classifier_learns_one_batch_by_heart() -> None:
         )
 
     with torch.no_grad():
-        called = network(inputs).flatten() > 0
+        called = network.read(inputs).flatten() > 0
 
     assert torch.equal(called, target)
+
+
+def test_the_classifier_looks_where_the_shaft_is_broken() -> None:
+    image = torch.zeros((1, 1, 640, 384))
+    image[:, :, :, 170:214] = 0.8  # a shaft
+    image[:, :, 400:404, 170:214] = 0.4  # and its fracture
+
+    window = cnn.look(image)
+
+    assert window.shape == (1, 1, cnn.WINDOW_PIXELS, cnn.WINDOW_PIXELS)
+    broken = (window[0, 0] == 0.4).any(1).nonzero()
+    assert broken.numel() == 4
+    assert 32 <= broken.min() < broken.max() <= 96
 
 
 def test_the_same_seed_gives_the_same_classifier() -> None:
@@ -131,7 +144,7 @@ def test_the_same_seed_gives_the_same_classifier() -> None:
     for _ in range(2):
         with seeded(3) as generator:
             network = cnn.Cnn(cnn.Config(planes=(4, 8)))
-            inputs = torch.rand((4, 1, 64, 48), generator=generator)
+            inputs = torch.rand((4, 1, 128, 128), generator=generator)
             cases = TensorDataset(inputs, torch.arange(4) % 2 == 0)
             fit(network, cnn.training_step, cases, Plan(2, 2, 1e-3), generator=generator)
         weights.append(network.score.weight.detach().clone())
@@ -182,7 +195,7 @@ def test_a_blank_image_stays_finite() -> None:
     network = nyul.learn((image[0] for image in images(6)), nyul.Config())
 
     with torch.no_grad():
-        output = network(torch.full((2, 1, 64, 48), 5.0))
+        output = network(torch.full((2, 1, 96, 64), 5.0))
 
     assert torch.isfinite(output).all()
 

@@ -53,14 +53,14 @@ def train_a_classifier(
     out: Out,
     harmonizer: Harmonizer = Path("models/nyul"),
     seed: Seed = 0,
-    epochs: Annotated[int, typer.Option(help="How often each patient is seen.")] = 16,
+    epochs: Annotated[int, typer.Option(help="How often each patient is seen.")] = 60,
     cache: Cache = default_cache(),  # noqa: B008
 ) -> None:
     """Train, calibrate and test a small CNN on digital patients. About ten minutes on two cores.
 
     Example: osteon classifier train --out models/cnn --harmonizer models/nyul --seed 0
     """
-    plan = Plan(epochs=epochs, batch_size=16, learning_rate=3e-3)
+    plan = Plan(epochs=epochs, batch_size=16, learning_rate=1e-3)
     with _progress() as report:
         card, evaluation = train_classifier(
             out, harmonizer, cache, seed=seed, sizes=Sizes(), plan=plan, progress=report

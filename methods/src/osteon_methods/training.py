@@ -86,7 +86,8 @@ def train_classifier(
     images = _harmonized(rendered, harmonizer)
     with seeded(seed) as generator:
         network = cnn.Cnn(cnn.Config())
-        cases = TensorDataset(torch.from_numpy(images), torch.from_numpy(rendered.is_atypical))
+        windows = torch.cat([cnn.look(torch.from_numpy(one.astype(np.float32))) for one in _batches(images)])
+        cases = TensorDataset(windows, torch.from_numpy(rendered.is_atypical))
         fit(
             network,
             cnn.training_step,
