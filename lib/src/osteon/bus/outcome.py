@@ -13,7 +13,7 @@ from osteon.bus.record import Outgoing, Record, header
 from osteon.errors import Fatal, OsteonError, Passing, Poison, SetAside
 from osteon.runtime import logs
 
-__all__ = ["Aside", "Context", "Dead", "Dependencies", "Done", "Item", "Outcome", "Stopped", "Unknown", "attempt"]
+__all__ = ["Aside", "Context", "Dead", "Dependencies", "Done", "Item", "Outcome", "Stopped", "Unknown", "attempt", "kebab"]
 
 LOGGER = logs.logger(__name__)
 ATTEMPTS = 3  # an item that fails this often while everything around it is well is poison

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from osteon.phantom.femur import Femur
 
-__all__ = ["LABELS", "Fracture", "Fragment", "Label", "Line", "break_femur"]
+__all__ = ["BACK", "FRONT", "LABELS", "Fracture", "Fragment", "Label", "Line", "break_femur"]
 
 FloatArray = npt.NDArray[np.float32]
 Label = Literal["atypical", "typical"]

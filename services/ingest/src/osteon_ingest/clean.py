@@ -13,7 +13,7 @@ from pydicom.dataelem import DataElement
 from osteon_ingest.identity import Keys, new_uid, shift_date
 from osteon_ingest.profile import words
 
-__all__ = ["DROP", "dummy", "moved_in_time", "new_uids", "only_known_words", "safe"]
+__all__ = ["DROP", "PIXEL_DATA", "dummy", "moved_in_time", "new_uids", "only_known_words", "safe"]
 
 
 class _Drop:

@@ -12,10 +12,11 @@ from osteon.errors import SetAside
 from osteon.imaging.derived import is_own_output
 from osteon.imaging.dicom import decode, pixel_sha256, pixel_spacing_mm, read_dataset
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
+from osteon.imaging.stored import Stored
 from osteon_ingest.burnt_in import find_text, mask_text
 from osteon_ingest.deidentify import CLEANER, Subject, deidentify, state_clean_pixels, to_bytes
 from osteon_ingest.identity import Keys, device_pseudonym, pseudonym
-from osteon_ingest.repack import Stored, has_hidden_bits, with_pixels, without_comments
+from osteon_ingest.repack import has_hidden_bits, with_pixels, without_comments
 from osteon_ingest.vault import Entry
 
 __all__ = ["Deidentified", "examine"]

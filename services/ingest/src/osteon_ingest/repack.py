@@ -4,10 +4,7 @@ Pixel data is a place to hide things: unused bits of each word (overlays lay the
 application segments in a compressed stream, bytes after its end.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
@@ -18,9 +15,9 @@ from pydicom.uid import (
     JPEGTransferSyntaxes,
 )
 
-__all__ = ["has_hidden_bits", "with_pixels", "without_comments"]
+from osteon.imaging.stored import Stored
 
-Stored = npt.NDArray[np.integer[Any]]
+__all__ = ["has_hidden_bits", "with_pixels", "without_comments"]
 
 START = {b"\xff\xd8": "jpeg", b"\xff\x4f": "jpeg2000"}
 JPEG_COMMENTS = (0xFE, *range(0xE0, 0xF0))  # COM and APP0 to APP15; no decoder of monochrome needs one
