@@ -58,8 +58,10 @@ def test_a_line_of_text_is_found_and_masked_whatever_its_size(text: str, size: i
     assert covers(boxes, place)
     assert masked[place.top : place.bottom, place.left : place.right].max() < TOP // 2
     outside = np.ones(pixels.shape, np.bool_)
-    for box in boxes:
-        outside[box.top : box.bottom, box.left : box.right] = False
+    outside[
+        min(box.top for box in boxes) : max(box.bottom for box in boxes),
+        min(box.left for box in boxes) : max(box.right for box in boxes),
+    ] = False
     assert np.array_equal(masked[outside], pixels[outside])
 
 
@@ -100,11 +102,29 @@ def test_odd_shapes_and_types_are_searched_too(shape: tuple[int, int], dtype: ty
     assert isinstance(find_text(pixels), list)
 
 
-def test_a_box_that_fills_the_image_has_no_surroundings_to_judge_by() -> None:
-    pixels = leg(60, 60)
+def test_a_text_that_fills_the_image_has_no_surroundings_and_is_read() -> None:
+    pixels, _ = written(leg(60, 200), "ANNA", (45, 20), 30)
 
     with pytest.raises(SetAside):
-        mask_text(pixels, [Box(0, 0, 60, 60)])
+        mask_text(pixels, [Box(0, 0, 60, 200)])
+
+
+def test_a_step_in_bone_taken_for_text_is_left_as_it_is() -> None:
+    pixels = leg(1200, 900)
+    pixels[600:] = np.roll(pixels[600:], 40, axis=1)
+
+    masked = mask_text(pixels, [Box(560, 400, 640, 520)])
+
+    assert np.array_equal(masked, pixels)
+
+
+def test_one_letter_on_bone_may_stay_but_two_boxes_of_letters_set_the_image_aside() -> None:
+    once, first = written(leg(1200, 900), "R", (600, 425), 60)
+    twice, second = written(once, "66", (800, 425), 60)
+
+    assert np.array_equal(mask_text(once, [first]), once)
+    with pytest.raises(SetAside):
+        mask_text(twice, [first, second])
 
 
 @pytest.mark.slow

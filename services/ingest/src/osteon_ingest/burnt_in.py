@@ -7,29 +7,28 @@ convolutional network that says for each pixel how likely it is text; whatever t
 2. tiles at full size where many pixels jump from dark to white, as small characters do and anatomy does not.
 
 Masked by a smooth continuation of its surroundings, and only where these are smooth themselves: air, a blocked
-field, or soft tissue without an edge of bone. So a mask never hides bone; text that may lie on it sets the image
-aside. Whatever a header says about burnt-in text is not asked: it is often wrong.
+field, or soft tissue without an edge of bone. So a mask never hides bone. What else looks like text is read
+(`read_text.py`): a step in a broken bone looks like text too, but nothing can be read there. It is left as it is
+if it reads as nothing or as one letter, which may name the side but nobody's name; more sets the image aside.
+Whatever a header says about burnt-in text is not asked: it is often wrong.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from osteon.errors import Fatal, SetAside
+from osteon.errors import SetAside
+from osteon_ingest.read_text import network, read_text
 
 __all__ = ["Box", "find_text", "mask_text"]
 
 Stored = npt.NDArray[np.integer[Any]]
 Gray = npt.NDArray[np.uint8]
 
-PACKAGE, MODEL = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"
+DETECTOR = "ch_PP-OCRv4_det_infer.onnx"
 STRIDE = 32  # the network halves its input five times
 OVERVIEW_PIXELS = 640  # the longer side; characters of 1/80 of it are still found, and it takes a few 10 ms
 TILE_PIXELS = 512
@@ -42,6 +41,7 @@ IS_BOX = 0.5  # mean probability over a box; as published
 GROW = 0.5  # of a box's height, since the network is trained to find shrunken boxes
 SMOOTH = 0.06  # of the image's range: noise and marbling of soft tissue stay below, the edge of a cortex above
 N_TERMS = 6
+IS_LEGIBLE = 2  # letters and digits that can be read in one image and not be masked
 LARGEST = 0.12  # of the image's shorter side; markers stay below a tenth, and ribs look like larger letters
 
 
@@ -56,31 +56,37 @@ class Box:
 
 
 def find_text(stored: Stored) -> list[Box]:
-    """Boxes around text in `stored` values (y, x) of either polarity; none touches another."""
+    """Boxes around text in `stored` values (y, x) of either polarity; those of one text, seen twice, overlap."""
     gray = _gray(stored)
     boxes = _detect(gray, OVERVIEW_PIXELS / max(gray.shape))
     for tile in _tiles_with_jumps(gray):
         cut = gray[tile.top : tile.bottom, tile.left : tile.right]
         boxes += [_moved(box, tile) for box in _detect(cut, TILE_PIXELS / max(cut.shape))]
-    return _merged(boxes)
+    return boxes
 
 
 def mask_text(stored: Stored, boxes: list[Box]) -> Stored:
-    """A copy of `stored` in which each box continues its surroundings smoothly.
+    """A copy of `stored` in which each box, where no bone may lie, continues its surroundings smoothly.
 
-    Raises SetAside("burnt-in-text") if one of them may cover bone.
+    Raises SetAside("burnt-in-text") if what is left over can be read.
     """
-    masked = stored.copy()
+    clean = stored.copy()
     low, high = (float(each) for each in np.percentile(stored[::4, ::4], [0.1, 99.9]))
     is_text = np.zeros(stored.shape, np.bool_)
-    for box in boxes:
-        is_text[box.top : box.bottom, box.left : box.right] = True
-    for box in boxes:
+    merged = _merged(boxes)
+    for box in merged:
+        is_text[_inside(box)] = True
+    n_legible = 0
+    for box in merged:
         surface, spread = _smooth_surface(stored, is_text, box)
-        if spread > SMOOTH * max(high - low, 1.0):
-            raise SetAside("burnt-in-text")
-        masked[box.top : box.bottom, box.left : box.right] = surface.astype(stored.dtype)
-    return masked
+        if spread <= SMOOTH * max(high - low, 1.0):
+            clean[_inside(box)] = surface.astype(stored.dtype)
+        else:
+            lines = {box, *(one for one in boxes if _touch(one, box))}
+            n_legible += max(len(read_text(stored[_inside(line)])) for line in lines)
+    if n_legible >= IS_LEGIBLE:
+        raise SetAside("burnt-in-text")
+    return clean
 
 
 def _smooth_surface(stored: Stored, is_text: npt.NDArray[np.bool_], box: Box) -> tuple[npt.NDArray[np.float64], float]:
@@ -160,7 +166,7 @@ def _detect(gray: Gray, factor: float) -> list[Box]:
     small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     scaled = small.astype(np.float32) / np.float32(127.5) - np.float32(1)
     batch = np.repeat(scaled[np.newaxis, np.newaxis], 3, axis=1)  # (1, 3, height, width)
-    probability = _detector().run(None, {"x": batch})[0][0, 0]
+    probability = network(DETECTOR).run(None, {"x": batch})[0][0, 0]
     scale = gray.shape[0] / height, gray.shape[1] / width
     return [_grown(box, scale, gray.shape) for box in _regions(probability)]
 
@@ -208,24 +214,13 @@ def _merged(boxes: list[Box]) -> list[Box]:
     return merged
 
 
+def _inside(box: Box) -> tuple[slice, slice]:
+    return slice(box.top, box.bottom), slice(box.left, box.right)
+
+
 def _touch(one: Box, other: Box) -> bool:
     return one.top <= other.bottom and other.top <= one.bottom and one.left <= other.right and other.left <= one.right
 
 
 def _moved(box: Box, tile: Box) -> Box:
     return Box(box.top + tile.top, box.left + tile.left, box.bottom + tile.top, box.right + tile.left)
-
-
-@cache
-def _detector() -> onnxruntime.InferenceSession:
-    """The network, on one thread: images are worked side by side. Sessions may be run by many threads."""
-    spec = find_spec(PACKAGE)  # the package itself is not imported: it wants a library with a screen
-    folders = spec.submodule_search_locations if spec else None
-    if not folders:
-        raise Fatal(
-            f"the package {PACKAGE} with the text detector is missing; install osteon-ingest with what it needs"
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(Path(folders[0]) / MODEL), options, providers=["CPUExecutionProvider"])
