@@ -13,7 +13,7 @@ import pytest
 from pydicom import Dataset
 
 from osteon.bus import MemoryBus, Outgoing, State, connect
-from osteon.contracts import DOOR_STOW, ImageDeidentified, ImageReceived, ImageSetAside
+from osteon.contracts import DOOR_STOW, DeadLetter, ImageDeidentified, ImageReceived, ImageSetAside
 from osteon.contracts.topics import (
     DEAD_LETTER,
     IMAGE_DEIDENTIFIED,
@@ -288,16 +288,19 @@ def _through_a_stage(
     conflict.SOPInstanceUID = first.SOPInstanceUID
     contents = [(as_file(one), one.SOPInstanceUID) for one in (first, first, conflict, copy)]
     contents.append((as_file(broken)[:-2000], broken.SOPInstanceUID))
+    received = [site.received(*one) for one in contents]
+    ours = {one.image_id for one in received}  # other tests may have sent through the same broker
     publisher = bus.publisher()
     stop = threading.Event()
     stage = make_stage(settings, store, KEYS)
     thread = threading.Thread(target=stage.run, args=(bus, stop))
+    n_waiting = len(bus.read([IMAGE_RECEIVED]))
     n_before = _n_worked()
     thread.start()
     try:
-        for one in contents * 2:
-            publisher.publish(Outgoing(IMAGE_RECEIVED, site.received(*one)), "")
-        eventually(lambda: _n_worked() - n_before >= 2 * len(contents), within_s=60)
+        for one in received * 2:
+            publisher.publish(Outgoing(IMAGE_RECEIVED, one), "")
+        eventually(lambda: _n_worked() - n_before >= 2 * len(contents) + n_waiting, within_s=60)
     finally:
         stop.set()
         thread.join(30)
@@ -305,9 +308,11 @@ def _through_a_stage(
     written = bus.read([IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, DEAD_LETTER])
     asides = [ImageSetAside.FromString(one.value) for one in written if one.topic == IMAGE_SET_ASIDE.name]
     images = [ImageDeidentified.FromString(one.value) for one in written if one.topic == IMAGE_DEIDENTIFIED.name]
+    letters = [DeadLetter.FromString(one.value) for one in written if one.topic == DEAD_LETTER.name]
+    asides, images = [one for one in asides if one.image_id in ours], [one for one in images if one.image_id in ours]
     assert sorted(one.reason for one in asides) == ["conflict", "truncated"]
     assert len(images) == 2
-    assert len(written) == 4
+    assert not [one for one in letters if one.image_id in ours]
     assert sum(bool(one.same_pixels_as) for one in images) == 1
 
 

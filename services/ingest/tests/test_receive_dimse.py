@@ -218,7 +218,7 @@ def test_a_door_that_is_told_to_stop_lets_a_sender_finish(
     assert len(announcements.images) == 2
 
 
-@pytest.mark.skipif(not shutil.which("storescu"), reason="dcmtk is not installed")
+@pytest.mark.skipif(not shutil.which("dcmsend"), reason="dcmtk is not installed")
 def test_dcmtk_sends_and_gets_success(
     port: int, announcements: Any, new_object: Make, as_file: Callable[[Dataset], bytes], tmp_path: Path
 ) -> None:
@@ -226,13 +226,14 @@ def test_dcmtk_sends_and_gets_success(
         (tmp_path / f"{n}.dcm").write_bytes(as_file(new_object()))
 
     sent = subprocess.run(
-        ["storescu", "-v", "-aec", "OSTEON", "+sd", "127.0.0.1", str(port), str(tmp_path)],
+        ["dcmsend", "-v", "-aec", "OSTEON", "--scan-directories", "127.0.0.1", str(port), str(tmp_path)],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
 
-    assert (sent.stdout + sent.stderr).count("Received Store Response (Success)") == 3
+    assert sent.returncode == 0, sent.stdout + sent.stderr
+    assert "with status SUCCESS  : 3" in sent.stdout + sent.stderr, sent.stdout + sent.stderr
     assert len(announcements.images) == 3
 
 
