@@ -33,8 +33,8 @@ LOSSLESS = {
     "jpeg 2000": JPEG2000Lossless,
 }
 # The JPEG 2000 encoder halves five times, so it takes nothing smaller; that of JPEG-LS finds no room for its
-# header in an image of a few pixels.
-SMALLEST: dict[str, int] = {JPEG2000Lossless: 32, JPEGLSLossless: 12}
+# header in an image of a few pixels, and that of JPEG Lossless now and then refuses one.
+SMALLEST: dict[str, int] = {JPEG2000Lossless: 32, JPEGLSLossless: 12, JPEGLosslessSV1: 8}
 
 
 @st.composite
