@@ -10,6 +10,7 @@ import pytest
 
 from osteon.errors import SetAside
 from osteon_ingest.burnt_in import Box, find_text, mask_text
+from osteon_ingest.measure_burnt_in import PLACES, Case, hides, planted
 
 Pixels = npt.NDArray[np.uint16]
 TOP = 4095
@@ -144,3 +145,14 @@ def test_nine_of_ten_planted_texts_are_found_in_large_images() -> None:
     sys.stdout.write(f"recall by letter height as a share of the image's: {found}\n")
 
     assert min(found.values()) >= 0.85
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("n_turns", range(4))
+@pytest.mark.parametrize("height", [16, 30])
+def test_a_name_never_stays_wherever_and_however_it_lies(place: str, n_turns: int, height: int) -> None:
+    pixels = leg(1200, 900, n_turns)
+
+    canvas = planted(pixels, Case("PLANTED ANNA", height, place, n_turns), np.random.default_rng(height))
+
+    assert hides(pixels, canvas)

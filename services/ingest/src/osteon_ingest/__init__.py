@@ -15,7 +15,7 @@ Behind it
     deidentify.py       PS3.15 Basic Profile: every sequence is walked
     profile.py          what is done with each attribute, from the standard's own table (tables/)
     clean.py            what of a value may stay
-    burnt_in.py         text burnt into the picture; read_text.py tells it from bone
+    burnt_in.py         text burnt into the picture; read_text.py tells it from bone; measure_burnt_in.py says how well
     repack.py           pixels put back with nothing hidden beside them
     vault.py            who it was, for those who may know
 
