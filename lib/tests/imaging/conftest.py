@@ -10,6 +10,7 @@ import gdcm
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import reject
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
@@ -82,7 +83,8 @@ def _with_gdcm(data: bytes, transfer_syntax: int) -> bytes:
         change = gdcm.ImageChangeTransferSyntax()
         change.SetTransferSyntax(gdcm.TransferSyntax(transfer_syntax))
         change.SetInput(reader.GetImage())
-        assert change.Change()
+        if not change.Change():
+            reject()  # gdcm's encoder refuses some flat images now and then; that says nothing about our decoding
         writer = gdcm.ImageWriter()
         writer.SetFileName(str(after))
         writer.SetFile(reader.GetFile())
