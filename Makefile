@@ -52,8 +52,8 @@ proto: .venv/development ## compile the contracts
 	$(BIN)/python proto/freeze.py
 
 models: .venv/development ## train the two demonstration models again, from a seed
-	$(BIN)/osteon harmonizer train --out models/nyul --seed $(SEED)
-	$(BIN)/osteon classifier train --harmonizer models/nyul --out models/cnn --seed $(SEED)
+	$(BIN)/osteon harmonizer train --out models/nyul --seed 1
+	$(BIN)/osteon classifier train --harmonizer models/nyul --out models/cnn --seed 1
 
 lock: .venv/development ## pin what the pyproject files ask for, with hashes
 	$(call compile_lock,constraints.txt)

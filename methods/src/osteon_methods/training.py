@@ -38,9 +38,9 @@ class Sizes:
     """Patients for each purpose, one image each, half of them atypical."""
 
     harmonizer: int = 72
-    fit: int = 600
-    calibrate: int = 180
-    test: int = 300
+    fit: int = 1800
+    calibrate: int = 300
+    test: int = 600
 
 
 @dataclass(frozen=True)
