@@ -113,6 +113,29 @@ def test_a_description_keeps_only_words_that_are_known(new_object: Callable[...,
     assert text.upper() in words() or text.upper() not in to_bytes(copy).decode("latin-1")
 
 
+def test_no_number_survives_in_a_description(new_object: Callable[..., Dataset]) -> None:
+    original = new_object(rows=2, StudyDescription="Femur 1.2.10.1 00-01-03 left")
+
+    assert deidentify(original, KEYS, SUBJECT).StudyDescription == "FEMUR LEFT"
+
+
+def test_neither_a_small_picture_nor_a_lookup_tables_end_carries_anything_out(
+    new_object: Callable[..., Dataset], as_file: Callable[[Dataset], bytes]
+) -> None:
+    small, table = Dataset(), Dataset()
+    small.ReferencedSOPInstanceUID = "1.2.777000777"
+    small.add_new(0x7FE00010, "OB", NAME.encode())
+    table.LUTDescriptor = [2, 0, 16]
+    table.add_new(0x00283006, "OW", b"\1\0\2\0" + NAME.encode())
+    original = new_object(rows=2, ReferencedImageSequence=[small], VOILUTSequence=[table])
+    original.add_new(0x00283006, "OW", NAME.encode())
+
+    copy = deidentify(read_dataset(as_file(original)), KEYS, SUBJECT)
+
+    assert is_clean(to_bytes(copy))
+    assert copy.VOILUTSequence[0].LUTData == b"\1\0\2\0"
+
+
 def test_deep_nesting_is_walked_to_its_end(new_object: Callable[..., Dataset]) -> None:
     original = new_object(rows=2)
     inner = original

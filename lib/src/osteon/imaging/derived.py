@@ -20,9 +20,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 from pydicom.valuerep import format_number_as_ds, validate_value
 
 from osteon.imaging.image import Image
-from osteon.imaging.quiet import quiet_pydicom
+from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
-__all__ = ["MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
+__all__ = ["LOSSY", "MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
 
 MANUFACTURER = "Osteon"
 LEVELS = 65535  # 16 stored bits: the step is 1.5e-5 of the image's range
@@ -94,11 +94,14 @@ def derived_uid(*parts: str) -> UID:
 def is_own_output(dataset: Dataset) -> bool:
     """Whether Osteon derived this object, also after a PACS has rewritten its file meta."""
     with quiet_pydicom():
-        if "DERIVED" not in str(dataset.get("ImageType", "")):
+        try:
+            if "DERIVED" not in str(dataset.get("ImageType", "")):
+                return False
+            equipment = [dataset, *(dataset.get("ContributingEquipmentSequence") or [])]
+            makers = [item.get("Manufacturer") for item in equipment]
+            return MANUFACTURER in [*makers, dataset.get("SecondaryCaptureDeviceManufacturer")]
+        except BROKEN_INPUT:  # Osteon writes none of these so that they can't be read
             return False
-        equipment = [dataset, *(dataset.get("ContributingEquipmentSequence") or [])]
-        makers = [item.get("Manufacturer") for item in equipment]
-        return MANUFACTURER in [*makers, dataset.get("SecondaryCaptureDeviceManufacturer")]
 
 
 def _file_meta() -> FileMetaDataset:

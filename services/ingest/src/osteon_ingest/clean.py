@@ -9,11 +9,22 @@ from typing import Any, Final
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 from osteon_ingest.identity import Keys, new_uid, shift_date
 from osteon_ingest.profile import words
 
-__all__ = ["DROP", "PIXEL_DATA", "dummy", "moved_in_time", "new_uids", "only_known_words", "safe"]
+__all__ = [
+    "DROP",
+    "LUT_DATA",
+    "PIXEL_DATA",
+    "cut_table",
+    "dummy",
+    "moved_in_time",
+    "new_uids",
+    "only_known_words",
+    "safe",
+]
 
 
 class _Drop:
@@ -112,6 +123,22 @@ def dummy(element: DataElement) -> Any:
     return DUMMIES.get(element.VR, DROP)
 
 
+def cut_table(item: Dataset) -> None:
+    """Leave of an item's lookup table the entries that its descriptor counts; without a descriptor, nothing."""
+    if LUT_DATA not in item:
+        return
+    counts = list(_each(item["LUTDescriptor"])) if "LUTDescriptor" in item else []
+    if len(counts) != 3:
+        del item[LUT_DATA]
+        return
+    n_entries = int(counts[0]) % 2**16 or 2**16  # 0 stands for 65536 (PS3.3 C.11.1.1)
+    values = item[LUT_DATA].value
+    if isinstance(values, bytes):
+        item[LUT_DATA].value = values[: 2 * n_entries]
+    else:
+        item[LUT_DATA].value = list(_each(item[LUT_DATA]))[:n_entries]
+
+
 def _each(element: DataElement) -> Iterable[Any]:
     if element.is_empty:
         return []
@@ -148,7 +175,8 @@ def _is_defined(text: str) -> bool:
 
 
 def _known(text: str) -> list[str]:
-    return [word for word in re.findall(r"[^\W_]+", text.upper()) if word in words()]
+    # Numbers among the words are parts of defined terms; in a text they could be parts of a UID or a birthday.
+    return [word for word in re.findall(r"[^\W_]+", text.upper()) if word in words() and not word.isdigit()]
 
 
 def _moved_datetime(text: str, days: int) -> str:

@@ -15,8 +15,19 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
+from osteon.errors import SetAside
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
-from osteon_ingest.clean import DROP, PIXEL_DATA, dummy, moved_in_time, new_uids, only_known_words, safe
+from osteon_ingest.clean import (
+    DROP,
+    LUT_DATA,
+    PIXEL_DATA,
+    cut_table,
+    dummy,
+    moved_in_time,
+    new_uids,
+    only_known_words,
+    safe,
+)
 from osteon_ingest.identity import Keys, shift_days
 from osteon_ingest.profile import OPTIONS, Action, action_for, codes
 
@@ -47,12 +58,13 @@ def deidentify(original: Dataset, keys: Keys, subject: Subject) -> Dataset:
     """A copy of `original` (as `read_dataset` gives it) without identifiers; its pixels are as they were.
 
     The same original gives the same copy. Text within the pixels is another matter: see
-    `osteon_ingest.burnt_in` and `state_clean_pixels`.
+    `osteon_ingest.burnt_in` and `state_clean_pixels`. Raises SetAside: unreadable, without a class or an instance.
     """
     days = shift_days(keys, subject.name)
     with quiet_pydicom():
         copy = _cleaned(original, keys, days)
-    _name(original, copy, keys)
+        _name(original, copy, keys)
+    copy.pop(LUT_DATA, None)
     copy.SpecificCharacterSet = "ISO_IR 192"
     copy.PatientName = subject.patient
     copy.PatientID = subject.patient
@@ -127,13 +139,20 @@ def _new_item(item: Dataset, keys: Keys, days: int) -> Dataset:
     """What stays of an item; of a code, all or nothing, since it could be a code for one person."""
     values = [str(item.get(keyword)) for keyword in CODE_VALUES if item.get(keyword)]
     if not values:
-        return _cleaned(item, keys, days)
+        return _cleaned_item(item, keys, days)
     scheme = str(item.get("CodingSchemeDesignator", "")).strip()
     meaning = codes().get((scheme, values[0].strip()))
     if meaning is None:
         return Dataset()
-    kept = _cleaned(item, keys, days)
+    kept = _cleaned_item(item, keys, days)
     kept.update(_code(values[0].strip(), meaning, scheme))
+    return kept
+
+
+def _cleaned_item(item: Dataset, keys: Keys, days: int) -> Dataset:
+    kept = _cleaned(item, keys, days)
+    kept.pop(PIXEL_DATA, None)  # a small copy of the picture, in which nobody looks for text
+    cut_table(kept)
     return kept
 
 
@@ -146,11 +165,20 @@ def _element(element: DataElement, value: Any) -> DataElement:
 
 
 def _name(original: Dataset, copy: Dataset, keys: Keys) -> None:
-    """Take class and instance from the file meta where only that states them."""
+    """Take class and instance from the file meta where only that states them. Raises SetAside if neither does."""
     for keyword in ("SOPClassUID", "SOPInstanceUID"):
-        uid = original.file_meta.get(f"MediaStorage{keyword}")
-        if not copy.get(keyword) and uid:
+        if not _is_one(copy.get(keyword)):
+            try:
+                uid = original.file_meta.get(f"MediaStorage{keyword}")
+            except BROKEN_INPUT:
+                uid = None
+            if not _is_one(uid):
+                raise SetAside("unreadable", "The object does not state one SOP class and one SOP instance.")
             copy.add_new(keyword, "UI", new_uids(DataElement(keyword, "UI", uid), keys))
+
+
+def _is_one(uid: object) -> bool:
+    return isinstance(uid, str) and bool(uid)
 
 
 def _file_meta(original: Dataset, copy: Dataset) -> FileMetaDataset:

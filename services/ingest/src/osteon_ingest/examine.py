@@ -16,7 +16,7 @@ from osteon.imaging.stored import Stored
 from osteon_ingest.burnt_in import find_text, mask_text
 from osteon_ingest.deidentify import CLEANER, Subject, deidentify, state_clean_pixels, to_bytes
 from osteon_ingest.identity import Keys, device_pseudonym, pseudonym
-from osteon_ingest.repack import has_hidden_bits, with_pixels, without_comments
+from osteon_ingest.repack import holds_more, with_pixels
 from osteon_ingest.vault import Entry
 
 __all__ = ["Deidentified", "examine"]
@@ -52,7 +52,7 @@ def examine(keys: Keys, site: str, image_id: str, original: bytes) -> Deidentifi
 
 def _is_own(dataset: Dataset) -> bool:
     """Whether Osteon made this object: derived it, or de-identified it."""
-    return is_own_output(dataset) or _text(dataset, "DeidentificationMethod").startswith(CLEANER.split()[0])
+    return is_own_output(dataset) or CLEANER.split()[0] in _text(dataset, "DeidentificationMethod")
 
 
 def _clean_pixels(copy: Dataset, stored: Stored) -> None:
@@ -61,10 +61,8 @@ def _clean_pixels(copy: Dataset, stored: Stored) -> None:
     with quiet_pydicom():
         if boxes:
             with_pixels(copy, mask_text(stored, boxes))
-        elif has_hidden_bits(copy, stored):
+        elif holds_more(copy, stored):
             with_pixels(copy, stored)
-        else:
-            without_comments(copy)
         state_clean_pixels(copy)
 
 
