@@ -80,7 +80,7 @@ def test_a_wrong_header_has_its_own_reason(
     assert reason(encode(radiograph(ramp, **elements))) == expected
 
 
-@pytest.mark.parametrize("text", [b"NaN\\NaN ", b"inf\\inf ", b"abc\\def ", b"1e-999\\1"])
+@pytest.mark.parametrize("text", [b"NaN\\NaN ", b"inf\\inf ", b"abc\\def ", b"1e-999\\1", b"1e-30\\1 ", b"1\\1e300 "])
 def test_a_spacing_that_is_no_length_is_no_spacing(radiograph: Make, encode: Make, ramp: Ramp, text: bytes) -> None:
     data = encode(radiograph(ramp, PixelSpacing=[1.25, 4.5])).replace(b"1.25\\4.5", text)
 

@@ -160,7 +160,21 @@ def test_an_image_for_processing_is_turned_by_its_relation_to_dose(radiograph: M
     )  # fmt: skip
 
     assert image.pixels[0, 0] > image.pixels[0, 1] > image.pixels[0, 2]
-    np.testing.assert_allclose(image.pixels, -np.log1p(dose - 10.0), rtol=1e-6)
+    np.testing.assert_allclose(image.pixels, -np.log1p(dose), rtol=1e-6)
+
+
+def test_attenuation_does_not_depend_on_what_else_is_in_the_picture(radiograph: Make) -> None:
+    linear = {
+        "PresentationIntentType": "FOR PROCESSING",
+        "PixelIntensityRelationship": "LIN",
+        "PixelIntensityRelationshipSign": 1,
+    }
+
+    with_lead, without = (
+        read_image(radiograph(np.array([[darkest, 100, 1000]], np.uint16), **linear)) for darkest in (1, 90)
+    )
+
+    np.testing.assert_array_equal(with_lead.pixels[0, 1:], without.pixels[0, 1:])
 
 
 def test_the_spacing_in_the_patient_goes_before_that_on_the_detector(radiograph: Make, ramp: Ramp) -> None:

@@ -1,7 +1,5 @@
 """A DICOM object to an `Image`, or set aside for a stated reason; and what else the path asks of DICOM."""
 
-import math
-
 from pydicom.dataset import Dataset, FileDataset
 
 from osteon.errors import SetAside
@@ -11,6 +9,9 @@ from osteon.imaging.image import Image
 from osteon.imaging.parse import parse
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon.imaging.stored import MAX_PIXELS, Stored, decode, pixel_format, pixel_sha256
+
+# Detectors have pixels of 0.02 to 0.4 mm; beyond these bounds by far, grids overflow that are made of them.
+LEAST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e2
 
 __all__ = [
     "MAX_PIXELS",
@@ -62,7 +63,7 @@ def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float]:
 
     Pixel Spacing counts first: it is calibrated where both are given. Imager Pixel Spacing is that of the
     detector, so it is divided by the magnification if that is stated (PS3.3 10.7.1.3). Then that of a
-    scanned film. The first that is present decides: a wrong one is not replaced by another.
+    scanned film. The first that is present decides: a wrong one, zero or absurd, is not replaced by another.
     """
     with quiet_pydicom():
         try:
@@ -72,7 +73,7 @@ def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float]:
                     magnification = float(dataset.get("EstimatedRadiographicMagnificationFactor") or 1)
                     if keyword == "ImagerPixelSpacing":
                         spacing = spacing[0] / magnification, spacing[1] / magnification
-                    if all(0 < value < math.inf for value in spacing):
+                    if all(LEAST_SPACING_MM <= value <= LARGEST_SPACING_MM for value in spacing):
                         return spacing
                     break
         except BROKEN_INPUT:

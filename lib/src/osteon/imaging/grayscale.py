@@ -95,7 +95,8 @@ def _voi(pixels: Pixels, ends: tuple[float, float], dataset: Dataset) -> tuple[P
 def _attenuation(pixels: Pixels, dataset: Dataset) -> Pixels:
     """Attenuation from pixels that relate to dose by relationship and sign (PS3.3 C.8.11.3.1.2)."""
     if dataset.get("PixelIntensityRelationship") == "LIN":
-        np.log1p(pixels - pixels.min(), out=pixels)
+        # From zero dose, not from the smallest value there is: that would depend on what else is in the picture.
+        np.log1p(np.maximum(pixels, 0), out=pixels)
     if int(dataset.PixelIntensityRelationshipSign) > 0:  # more dose, larger value: bone is dark
         np.negative(pixels, out=pixels)
     return pixels
