@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from osteon.imaging.dicom import pixel_spacing_mm, read_image
 
@@ -161,6 +162,20 @@ def test_an_image_for_processing_is_turned_by_its_relation_to_dose(radiograph: M
 
     assert image.pixels[0, 0] > image.pixels[0, 1] > image.pixels[0, 2]
     np.testing.assert_allclose(image.pixels, -np.log1p(dose), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("syntax", "order"), [(ExplicitVRLittleEndian, "<"), (ExplicitVRBigEndian, ">")])
+def test_a_lookup_table_of_words_is_read_in_the_byte_order_of_its_file(
+    radiograph: Make, encode: Make, syntax: str, order: str
+) -> None:
+    item = Dataset()
+    item.LUTDescriptor = [4, 0, 16]
+    item.add_new("LUTData", "OW", np.array([1, 300, 5000, 60000], f"{order}u2").tobytes())
+    stored = np.array([[0, 1, 2, 3]], np.uint16)
+
+    image = read_image(encode(radiograph(stored, VOILUTSequence=Sequence([item])), syntax))
+
+    np.testing.assert_array_equal(image.pixels, [[1, 300, 5000, 60000]])
 
 
 def test_attenuation_does_not_depend_on_what_else_is_in_the_picture(radiograph: Make) -> None:

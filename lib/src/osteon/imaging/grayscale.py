@@ -15,6 +15,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian
 
 from osteon.errors import SetAside
 from osteon.imaging.shutter import outside_shutter
@@ -35,11 +36,11 @@ def bone_bright(stored: Stored, dataset: Dataset, form: PixelFormat) -> Pixels:
     if shuttered is not None:
         hidden = shuttered if hidden is None else hidden | shuttered
 
-    pixels, ends = _modality(stored, dataset, form.stored_range)
+    pixels, ends = _modality(stored, dataset, form)
     if dataset.get("PresentationIntentType") == "FOR PROCESSING" and dataset.get("PixelIntensityRelationshipSign"):
         pixels = _attenuation(pixels, dataset)
     else:
-        pixels, ends = _voi(pixels, ends, dataset)
+        pixels, ends = _voi(pixels, ends, dataset, form)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             np.subtract(np.float32(ends[0] + ends[1]), pixels, out=pixels)
     return _hide(pixels, hidden)
@@ -56,10 +57,10 @@ def _padded(stored: Stored, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
     return padded if padded.any() else None
 
 
-def _modality(stored: Stored, dataset: Dataset, stored_range: tuple[int, int]) -> tuple[Pixels, tuple[float, float]]:
+def _modality(stored: Stored, dataset: Dataset, form: PixelFormat) -> tuple[Pixels, tuple[float, float]]:
     """Modality LUT, or rescale, and the ends of the output range (PS3.3 C.11.1)."""
     if dataset.get("ModalityLUTSequence"):
-        table, first = _table(dataset.ModalityLUTSequence[0])
+        table, first = _table(dataset.ModalityLUTSequence[0], form)
         index = np.clip(stored.astype(np.intp) - first, 0, table.size - 1)
         return table[index], (float(table.min()), float(table.max()))
     slope = _number(dataset, "RescaleSlope", 1.0)
@@ -71,14 +72,16 @@ def _modality(stored: Stored, dataset: Dataset, stored_range: tuple[int, int]) -
         pixels *= np.float32(slope)
     if intercept != 0:
         pixels += np.float32(intercept)
-    low, high = sorted(slope * end + intercept for end in stored_range)
+    low, high = sorted(slope * end + intercept for end in form.stored_range)
     return pixels, (low, high)
 
 
-def _voi(pixels: Pixels, ends: tuple[float, float], dataset: Dataset) -> tuple[Pixels, tuple[float, float]]:
+def _voi(
+    pixels: Pixels, ends: tuple[float, float], dataset: Dataset, form: PixelFormat
+) -> tuple[Pixels, tuple[float, float]]:
     """The first VOI LUT, or the first window if its function is SIGMOID (PS3.3 C.11.2)."""
     if dataset.get("VOILUTSequence"):
-        table, first = _table(dataset.VOILUTSequence[0])
+        table, first = _table(dataset.VOILUTSequence[0], form)
         # A rescale that is no integer leads between two entries: the nearer one counts.
         index = np.clip(np.rint(pixels) - first, 0, table.size - 1).astype(np.intp)
         return table[index], (float(table.min()), float(table.max()))
@@ -111,13 +114,14 @@ def _hide(pixels: Pixels, hidden: npt.NDArray[np.bool_] | None) -> Pixels:
     return pixels
 
 
-def _table(item: Dataset) -> tuple[Pixels, int]:
+def _table(item: Dataset, form: PixelFormat) -> tuple[Pixels, int]:
     """A LUT's values and the input of its first entry (PS3.3 C.11.1.1)."""
     n_entries, first, bits = (int(value) for value in item.LUTDescriptor)
     n_entries = n_entries or 2**16
     data = item["LUTData"]
     if data.VR == "OW":
-        values = np.frombuffer(data.value, "<u2" if item.is_little_endian is not False else ">u2")
+        # Not what the item says of itself: pydicom doesn't tell the items of a sequence.
+        values = np.frombuffer(data.value, ">u2" if form.transfer_syntax == ExplicitVRBigEndian else "<u2")
     else:
         values = np.asarray(data.value).reshape(-1)
     if bits == 8 and values.size * 2 == n_entries:  # two entries a word, as some write them
