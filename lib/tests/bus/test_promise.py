@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
-from osteon.bus import Context, Outgoing, Table
+from osteon.bus import Context, Outgoing, State, Table
 from osteon.bus.dead_letters import Selection, replay
 from osteon.bus.record import REPLAY_OF, Sending, header
-from osteon.contracts import ImageDeidentified
-from osteon.contracts.topics import STAGE_BRAKED
+from osteon.contracts import ImageDeidentified, ImageReceived, ImageSetAside
+from osteon.contracts.topics import IMAGE_SET_ASIDE, STAGE_BRAKED, Topic
 from osteon.errors import Fatal, Passing
 
 # kafka-python leaves connections that were never made to the garbage collector; see `collected`.
@@ -121,10 +122,32 @@ def test_a_dependency_that_is_away_is_waited_for(scene: Any, until: Until) -> No
 
     sent = images("good", 10)
     scene.send(*sent)
-    with scene.running(work=work, probes={"store": probe}) as running:
+    # More than may be in flight: the rest is only polled when the dependency is known to be back.
+    with scene.running(work=work, probes={"store": probe}, max_in_flight=2) as running:
         until(lambda: "store" in running.health.unready)
         is_back.set()
         outcomes = scene.wait(len(sent))
+        until(lambda: running.health.unready == [])
+
+    assert outcomes == once(*sent)
+
+
+def test_a_dependency_without_a_probe_is_waited_for_until_work_succeeds(scene: Any, until: Until) -> None:
+    is_back = threading.Event()
+
+    def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        if not is_back.is_set():
+            raise Passing("release", "Nothing is in force.")
+        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
+        return outputs
+
+    sent = images("good", 10)
+    scene.send(*sent)
+    with scene.running(work=work, max_in_flight=2) as running:
+        until(lambda: "release" in running.health.unready)
+        is_back.set()
+        outcomes = scene.wait(len(sent))
+        until(lambda: running.health.unready == [])
 
     assert outcomes == once(*sent)
 
@@ -209,6 +232,56 @@ def test_an_enum_value_of_a_newer_version_brakes_the_stage(scene: Any, until: Un
         until(lambda: "brake" in running.health.unready)
 
     assert scene.outcomes().total() == 0
+
+
+def test_an_enum_value_of_a_newer_version_brakes_the_stage_whatever_is_worked_in_other_partitions(
+    scene: Any, until: Until
+) -> None:
+    topic = Topic(f"test.{scene.name}.received", ImageReceived, "image_id", 2, readers=(scene.name,))
+    scene.bus.provision([topic])
+    is_committing, is_last = threading.Event(), threading.Event()
+
+    def work(message: ImageReceived, _: Context) -> Sequence[Outgoing]:
+        if message.image_id != "a":
+            is_committing.wait(30)
+        if message.image_id == "d":
+            is_last.set()
+        return [Outgoing(IMAGE_SET_ASIDE, ImageSetAside(image_id=message.image_id, stage=scene.name, reason="blank"))]
+
+    def checkpoint(step: str) -> None:
+        if step == "worked":  # the first commit holds `a`; meanwhile the others are worked, and none is committed
+            is_committing.set()
+            is_last.wait(30)
+
+    known = [ImageReceived(image_id=one).SerializeToString() for one in "abcd"]
+    newer = ImageReceived(image_id="newer").SerializeToString() + b"\x20\x63"  # door = 99
+    writer = scene.bus.writer(f"{scene.name}.writer")
+    writer.renew()
+    places = [(0, known[0]), (0, newer), (1, known[1]), (1, known[2]), (1, known[3])]
+    writer.commit([Sending(topic.name, b"key", value, (), number) for number, value in places], {}, None)
+    writer.close()
+
+    with scene.running(consumes=topic, work=work, n_threads=1, max_in_flight=8, checkpoint=checkpoint) as running:
+        until(lambda: running.error or "brake" in running.health.unready)
+
+    assert running.error is None
+    assert scene.outcomes() == once("a")
+
+
+def test_an_image_that_settle_sets_aside_counts_as_set_aside(scene: Any, until: Until) -> None:
+    def settle(_: Sequence[Outgoing], __: State) -> Sequence[Outgoing]:
+        return [Outgoing(IMAGE_SET_ASIDE, ImageSetAside(image_id="good-a", stage=scene.name, reason="conflict"))]
+
+    def count(name: str, *labels: str) -> float:
+        given = dict(zip(("stage", "outcome" if name == "records" else "reason"), (scene.name, *labels), strict=True))
+        return REGISTRY.get_sample_value(f"osteon_stage_{name}_total", given) or 0.0
+
+    scene.send("good-a")
+    with scene.running(settle=settle):
+        until(lambda: count("records", "set-aside") == 1)
+
+    assert count("set_aside", "conflict") == 1
+    assert count("records", "done") == 0
 
 
 def test_a_missing_offset_is_fatal(scene: Any, until: Until, without_reader: Callable[[Any], Any]) -> None:

@@ -46,8 +46,8 @@ class Limits:
 def work_apart(command: Sequence[str], message: Message, context: Context, limits: Limits) -> list[Outgoing]:
     """What work makes of `message` when `command` runs it.
 
-    Raises what work raised (an unexpected error as Passing without a dependency); Poison `kills-worker` if the
-    subprocess died each time; Fatal if the command never began.
+    Raises what work raised (an unexpected error as one of the same name, without its text); Poison `kills-worker` if
+    the subprocess died each time; Fatal if the command never began.
     """
     request = json.dumps(
         {

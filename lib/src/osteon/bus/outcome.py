@@ -13,7 +13,19 @@ from osteon.bus.record import Outgoing, Record, header
 from osteon.errors import Fatal, OsteonError, Passing, Poison, SetAside
 from osteon.runtime import logs
 
-__all__ = ["Aside", "Context", "Dead", "Dependencies", "Done", "Item", "Outcome", "Stopped", "Unknown", "attempt", "kebab"]
+__all__ = [
+    "Aside",
+    "Context",
+    "Dead",
+    "Dependencies",
+    "Done",
+    "Item",
+    "Outcome",
+    "Stopped",
+    "Unknown",
+    "attempt",
+    "kebab",
+]
 
 LOGGER = logs.logger(__name__)
 ATTEMPTS = 3  # an item that fails this often while everything around it is well is poison
@@ -85,16 +97,25 @@ class Item:
 
 
 class Dependencies:
-    """Which dependencies are away, by their own probes. Shared by the threads of a stage."""
+    """Which dependencies are away, by their own probes. Shared by the threads of a stage.
+
+    One is away only as long as an item waits for it: nobody else would notice that it came back.
+    """
 
     def __init__(self, probes: Mapping[str, Callable[[], Any]]) -> None:
         self._probes = probes
         self._away: set[str] = set()
+        self._named = set(probes)
 
     @property
     def away(self) -> list[str]:
         """The names of those that are away."""
         return sorted(self._away)
+
+    @property
+    def named(self) -> list[str]:
+        """The names of all that have a probe or were ever away."""
+        return sorted(self._named)
 
     def is_away(self, name: str) -> bool:
         """Ask the dependency itself. One without a probe is away whenever somebody says so."""
@@ -107,12 +128,13 @@ class Dependencies:
             self._away.discard(name)
         elif name not in self._away:
             self._away.add(name)
+            self._named.add(name)
             LOGGER.warning("dependency away", extra={"dependency": name})
         return not is_well
 
-    def back(self, name: str) -> None:
-        """It answered."""
-        self._away.discard(name)
+    def awaited_no_more(self, names: set[str]) -> None:
+        """An item that waited for these goes on, or was dropped; who still misses one says so again."""
+        self._away -= names
 
 
 def attempt(
@@ -130,15 +152,26 @@ def attempt(
     if unknown:
         return Unknown(unknown)
     context = Context(header(item.record.headers, "traceparent"), item.dropped)
+    awaited: set[str] = set()
+    try:
+        return _until_worked(item, lambda: work(message, context), dependencies, awaited)
+    finally:
+        dependencies.awaited_no_more(awaited)
+
+
+def _until_worked(
+    item: Item, work: Callable[[], Sequence[Outgoing]], dependencies: Dependencies, awaited: set[str]
+) -> Outcome | None:
     failures = 0
     waits_s = 0.1
     while not item.dropped.is_set():
         item.began_s = time.monotonic()
-        tried = _try(lambda: work(message, context), item.died + failures + 1)
+        tried = _try(work, item.died + failures + 1)
         item.began_s = 0.0
         if not isinstance(tried, _Failed):
             return tried
         if tried.dependency and dependencies.is_away(tried.dependency):
+            awaited.add(tried.dependency)
             waits_s = min(2 * waits_s, LONGEST_WAIT_S)
             item.dropped.wait(waits_s)
             continue

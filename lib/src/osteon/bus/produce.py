@@ -116,5 +116,9 @@ def _dead_letter_id(stage: str, item: Item) -> str:
 def tell(outcome: Done | Aside | Dead) -> tuple[str, str]:
     """The kind of an outcome and its reason, as the metrics name them."""
     if isinstance(outcome, Done):
+        # `settle` may set aside too: work that wants to be remembered hands it the message instead of raising.
+        reasons = [one.message.reason for one in outcome.outputs if isinstance(one.message, ImageSetAside)]
+        if reasons:
+            return "set-aside", reasons[0]
         return ("done" if outcome.outputs else "duplicate"), ""
     return ("set-aside" if isinstance(outcome, Aside) else "dead-letter"), outcome.reason

@@ -177,7 +177,7 @@ class _Running:
             self.health.ready("bus", False)
             self.workers.wait(0.2)
             return
-        self.lanes = {place: Lane.after(at, self.me) for place, at in committed.items()}
+        self.lanes = {place: Lane.after(at, self.me) for place, at in sorted(committed.items())}
         self.epoch = epoch
         self.must_begin = False
         self.health.ready("bus", True)
@@ -297,6 +297,7 @@ class _Running:
         if isinstance(outcome, Unknown):
             if not turn.items:
                 self._brake("unknown-enum-value", f"{outcome.field_name} holds a value of a newer version.")
+                turn.has_brake = True  # what is in flight in the other partitions was dropped
             return False
         final = settled(item, outcome, stage.settle, self.state)
         outputs = list(outgoing(stage.name, item, final))
@@ -338,7 +339,7 @@ class _Running:
     def _watch(self) -> None:
         self.health.alive()
         away = self.dependencies.away
-        for name in self.stage.probes:
+        for name in self.dependencies.named:
             self.health.ready(name, name not in away)
         now = time.monotonic()
         for lane in self.lanes.values():
