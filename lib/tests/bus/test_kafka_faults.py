@@ -11,7 +11,7 @@ import pytest
 from osteon.bus import Context, Outgoing, connect
 from osteon.bus.wire import Batch, Committed, Reader, Refused
 from osteon.contracts import ImageDeidentified
-from osteon.errors import Fatal
+from osteon.errors import Fatal, Passing
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 Until = Callable[..., None]
@@ -114,6 +114,34 @@ def test_a_broker_away_for_longer_than_the_delivery_timeout_inside_a_transaction
     assert running.error is None
     assert outcomes == once(*sent)
     assert more == once(*sent, "good-more")
+
+
+@pytest.mark.slow
+def test_a_publisher_goes_on_after_a_broker_was_away_for_longer_than_the_delivery_timeout(
+    broker: Any, scene_on: Callable[[str], Any], until: Until
+) -> None:
+    scene = scene_on(broker.address)
+    publisher = connect(broker.address, delivery_timeout_s=2.0).publisher()
+    inputs = scene.stage().consumes
+
+    def publish(image_id: str) -> bool:
+        try:
+            publisher.publish(Outgoing(inputs, ImageDeidentified(image_id=image_id, patient="one")))
+        except Passing:
+            return False
+        return True
+
+    until(lambda: publish("before"))
+    broker.halt()
+    was_told = [publish("lost") for _ in range(2)]
+    broker.resume()
+    until(lambda: publish("after"))
+    publisher.close()
+
+    values = [ImageDeidentified.FromString(record.value or b"") for record in scene.bus.read([inputs])]
+    assert was_told == [False, False]
+    assert values[0].image_id == "before"
+    assert [one.image_id for one in values].count("after") == 1
 
 
 def test_an_offset_beyond_what_the_log_holds_is_fatal(kafka_scene: Any, until: Until) -> None:

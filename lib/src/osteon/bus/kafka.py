@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from osteon.bus import kafka_topics
 from osteon.bus.kafka_reader import KafkaReader, record_of
-from osteon.bus.kafka_writer import KafkaWriter, Patience
+from osteon.bus.kafka_writer import KafkaWriter, Patience, discard
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
 from osteon.bus.wire import Refused
 from osteon.contracts.topics import Topic
@@ -120,10 +120,14 @@ class KafkaPublisher:
             with self._lock:
                 self._commit(self._writer, one)
             return
+        producer = None
         try:
-            future = self._plain().send(one.topic, one.value, one.key, list(one.headers), one.partition)
+            producer = self._plain()
+            future = producer.send(one.topic, one.value, one.key, list(one.headers), one.partition)
             future.get(timeout=self._patience.commit_s)
         except KafkaError as error:
+            # One whose record expired never sends another, though the broker comes back.
+            self._discard(producer)
             raise Passing("bus", f"Kafka did not acknowledge a record: {type(error).__name__}") from None
 
     def _commit(self, writer: KafkaWriter, one: Sending) -> None:
@@ -137,29 +141,45 @@ class KafkaPublisher:
             raise Passing("bus", str(error)) from None
 
     def _plain(self) -> KafkaProducer:
-        with self._lock:
-            if self._producer is None:
-                self._producer = KafkaProducer(
-                    bootstrap_servers=self._servers,
-                    bootstrap_timeout_ms=int(1000 * self._patience.request_s),
-                    acks="all",
-                    enable_idempotence=True,
-                    delivery_timeout_ms=int(1000 * self._patience.delivery_s),
-                    request_timeout_ms=int(1000 * self._patience.request_s),
-                    max_block_ms=int(1000 * self._patience.request_s),
-                    allow_auto_create_topics=False,
-                    reconnect_backoff_max_ms=1000,
-                    linger_ms=0,
-                    metrics_enabled=False,
-                )
+        # While the broker is away each attempt takes its time, and many threads may come: none waits for all others.
+        if not self._lock.acquire(timeout=self._patience.request_s):
+            raise KafkaTimeoutError("others wait for a producer")
+        try:
+            self._producer = self._producer or self._connected()
             return self._producer
+        finally:
+            self._lock.release()
+
+    def _connected(self) -> KafkaProducer:
+        return KafkaProducer(
+            bootstrap_servers=self._servers,
+            bootstrap_timeout_ms=int(1000 * self._patience.request_s),
+            acks="all",
+            enable_idempotence=True,
+            delivery_timeout_ms=int(1000 * self._patience.delivery_s),
+            request_timeout_ms=int(1000 * self._patience.request_s),
+            max_block_ms=int(1000 * self._patience.request_s),
+            allow_auto_create_topics=False,
+            reconnect_backoff_max_ms=1000,
+            linger_ms=0,
+            metrics_enabled=False,
+        )
+
+    def _discard(self, producer: KafkaProducer | None) -> None:
+        """Have another one made for the next record. Threads may share `producer`, and one of them does this."""
+        with self._lock:
+            if producer is None or producer is not self._producer:
+                return
+            self._producer = None
+        discard(producer, self._patience)
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
         with self._lock:
-            if self._producer is not None:
-                self._producer.close(timeout=self._patience.request_s)
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            discard(producer, self._patience, wait_s=self._patience.request_s)
 
 
 class _Follower:

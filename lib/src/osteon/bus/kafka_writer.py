@@ -9,6 +9,7 @@ What kafka-python 3.0 leaves to its user, and is done here:
 
 # ruff: noqa: D102 - `osteon.bus.wire` says what each method does.
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from osteon.bus.wire import Checkpoint, Committed, Refused
 from osteon.errors import Fatal, Passing
 from osteon.runtime import logs
 
-__all__ = ["KafkaWriter", "Patience", "is_fenced"]
+__all__ = ["KafkaWriter", "Patience", "discard", "is_fenced"]
 
 LOGGER = logs.logger(__name__)
 
@@ -127,11 +128,7 @@ class KafkaWriter:
     def _discard(self, wait_s: float = 0.0) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            # Closing flushes, which waits for a broker that may be away: never on this thread.
-            args = (producer, self._patience.commit_s)
-            thread = threading.Thread(target=_close, args=args, name="discard-producer", daemon=True)
-            thread.start()
-            thread.join(wait_s)
+            discard(producer, self._patience, wait_s)
 
     def _taken_over(self) -> Fatal:
         return Fatal(f"another process writes as {self._id}: give each instance an OSTEON_ORDINAL of its own")
@@ -165,11 +162,25 @@ def _within(deadline: float, call: Callable[[], object]) -> None:
         raise KafkaError("no answer within the deadline") from None
 
 
+def discard(producer: KafkaProducer, patience: Patience, wait_s: float = 0.0) -> None:
+    """Close `producer` on a thread of its own, since closing waits for a broker that may be away; wait for `wait_s`."""
+    args = (producer, patience.commit_s)
+    thread = threading.Thread(target=_close, args=args, name="discard-producer", daemon=True)
+    thread.start()
+    thread.join(wait_s)
+
+
 def _close(producer: KafkaProducer, timeout_s: float) -> None:
     try:
         producer.close(timeout=timeout_s)
     except KafkaError as error:
         LOGGER.debug("producer not closed in time", extra={"why": _name(error)})
+        # It still waits for records that nobody will acknowledge, and would for as long as the process lives.
+        sender = getattr(producer, "_sender", None)
+        if sender is not None:
+            sender.force_close()
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=timeout_s)
 
 
 def _name(error: BaseException) -> str:
