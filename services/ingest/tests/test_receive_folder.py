@@ -1,12 +1,14 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import Dataset
 
+from osteon.bus import Outgoing
 from osteon.contracts import DOOR_FOLDER
 from osteon.errors import Fatal
 from osteon_ingest.receive import Threshold
@@ -46,6 +48,46 @@ def test_what_is_refused_is_moved_with_its_reason(watched: Path, eventually: Cal
 
     eventually(lambda: (watched / "refused" / "a.pdf").exists())
     assert (watched / "refused" / "a.pdf.txt").read_text().startswith("not-dicom: ")
+
+
+@pytest.mark.slow
+def test_a_file_that_cant_be_moved_does_not_close_the_door(
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+) -> None:
+    (watched / ("a" * 252)).write_bytes(b"%PDF-1.7")  # no name is left for the text with the reason
+    (watched / "b.dcm").write_bytes(as_file(new_object()))
+
+    eventually(lambda: (watched / "done" / "b.dcm").exists())
+    (watched / "c.dcm").write_bytes(as_file(new_object()))
+    eventually(lambda: (watched / "done" / "c.dcm").exists())
+    assert len(announcements.images) == 2
+
+
+def test_a_file_that_changes_while_it_is_received_is_received_again(
+    threshold: Threshold, tmp_path: Path, new_object: Make, as_file: Write, eventually: Callable[..., None]
+) -> None:
+    path, whole = tmp_path / "slow.dcm", as_file(new_object())
+    path.write_bytes(whole[:-2000])
+    announced: list[int] = []
+
+    class Slow:
+        """Announces while the sender goes on writing."""
+
+        def publish(self, outgoing: Outgoing, traceparent: str) -> None:
+            announced.append(path.stat().st_size)
+            path.write_bytes(whole)
+
+    stop = threading.Event()
+    slow = replace(threshold, publisher=Slow())
+    watcher = threading.Thread(target=watch_folder, args=(tmp_path, 0.05, slow, stop))
+    watcher.start()
+    try:
+        eventually(lambda: len(announced) >= 2)
+    finally:
+        stop.set()
+        watcher.join(20)
+
+    assert announced[:2] == [len(whole) - 2000, len(whole)]
 
 
 def test_a_file_that_still_grows_is_not_touched(

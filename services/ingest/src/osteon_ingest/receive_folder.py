@@ -64,10 +64,9 @@ def _look(folder: Path) -> Look:
     look = {}
     for path in _files(folder):
         try:
-            state = path.stat()
+            look[path] = _state(path.stat())
         except OSError:  # moved away between listing and looking
             continue
-        look[path] = (state.st_size, state.st_mtime_ns)
     return look
 
 
@@ -88,11 +87,11 @@ def _take(folder: Path, path: Path, threshold: Threshold) -> bool:
         with path.open("rb") as file:
             # One byte more than the limit shows that it is too large, without reading the rest.
             data = file.read(threshold.max_object_bytes + 1)
-        receive(threshold, DOOR_FOLDER, data)
-        _move(path, folder / DONE / path.relative_to(folder))
-    except (SetAside, Mismatch) as refusal:
-        reason = f"{refusal.reason}: {refusal}" if isinstance(refusal, SetAside) else str(refusal)
-        _move(path, folder / REFUSED / path.relative_to(folder), f"{reason}\n")
+            state = _state(os.fstat(file.fileno()))
+        place, reason = _received(threshold, data)
+        # What changed meanwhile was not complete after all: it stays, and is taken again when it is.
+        if _state(path.stat()) == state:
+            _move(path, folder / place / path.relative_to(folder), reason)
     except OsteonError:
         return False  # logged by `receive`
     except OSError as error:
@@ -100,6 +99,21 @@ def _take(folder: Path, path: Path, threshold: Threshold) -> bool:
         LOGGER.error("a file in the watched folder can't be read or moved", extra={"why": error.strerror})
         return False
     return True
+
+
+def _received(threshold: Threshold, data: bytes) -> tuple[str, str]:
+    """Where the file belongs now, and why if it is refused. Raises OsteonError if it is not safe now."""
+    try:
+        receive(threshold, DOOR_FOLDER, data)
+    except SetAside as refusal:
+        return REFUSED, f"{refusal.reason}: {refusal}\n"
+    except Mismatch as mismatch:
+        return REFUSED, f"{mismatch}\n"
+    return DONE, ""
+
+
+def _state(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def _move(path: Path, target: Path, reason: str = "") -> None:
