@@ -13,7 +13,9 @@ from osteon.errors import Fatal
 __all__ = ["Settings", "read_settings"]
 
 PREFIX = "OSTEON_"
-STACK_PREFIX = "OSTEON_STACK_"  # of the stack on one machine, which is no service and reads them itself
+# For people at a command line: the stack on one machine, and where `osteon track` finds the console. Services may
+# see them in a shell and have no use for them.
+NOT_FOR_SERVICES = ("OSTEON_STACK_", "OSTEON_CONSOLE_URL")
 
 
 class Settings(BaseSettings):
@@ -65,7 +67,7 @@ def read_settings(cls: type[SettingsT], environ: Mapping[str, str] | None = None
     """
     environ = os.environ if environ is None else environ
     given = {name.upper(): value for name, value in environ.items() if name.upper().startswith(PREFIX)}
-    given = {name: value for name, value in given.items() if not name.startswith(STACK_PREFIX)}
+    given = {name: value for name, value in given.items() if not name.startswith(NOT_FOR_SERVICES)}
     known = {PREFIX + field.upper(): field for field in cls.model_fields}
     unknown = sorted(set(given) - set(known))
     if unknown:
