@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from osteon.errors import OsteonError
 
@@ -28,5 +29,6 @@ def _tell(app: Callable[[], None]) -> None:
     try:
         app()
     except OsteonError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}:[/] {error}", highlight=False)
+        text = f"[bold red]{type(error).__name__}:[/] {escape(str(error))}"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
         sys.exit(1)

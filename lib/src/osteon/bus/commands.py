@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from google.protobuf.json_format import MessageToDict
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as Grid
 
 from osteon.bus import dead_letters as letters
@@ -18,6 +19,8 @@ from osteon.errors import Fatal
 from osteon.runtime import Settings, read_settings
 
 __all__ = ["dead_letters", "stage", "topics"]
+
+PIPE_COLUMNS = 240
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Records that no stage could work, and their way back.")
 stage = typer.Typer(no_args_is_help=True, help="Stages that braked.")
@@ -34,12 +37,12 @@ def list_letters(stage: StageName = "", reason: Reason = "", image: Image = "") 
     """List dead letters and whether they were replayed. Example: osteon dead-letters list --stage harmonize."""
     bus, selection = _bus(), Selection(stage, reason, image=image)
     waiting = {letter.id for letter in letters.waiting(bus, selection)}
-    grid = Grid("id", "reason", "attempts", "image", "at", "replayed")
+    grid = _grid("id", "reason", "attempts", "image", "at", "replayed")
     for letter in letters.list_all(bus, selection):
         at = letter.at.ToDatetime().isoformat(" ", "seconds")
         replayed = "" if letter.id in waiting else "yes"
         grid.add_row(letter.id, letter.reason, str(letter.attempts), letter.image_id, at, replayed)
-    Console().print(grid)
+    _wide().print(grid)
 
 
 @dead_letters.command("show")
@@ -62,17 +65,17 @@ def replay_letters(
     bus = connect(settings.kafka_servers)
     found = letters.waiting(bus, selection) if dry_run else letters.replay(bus, settings.site, selection)
     for letter in found:
-        Console().print(letter.id, highlight=False)
+        Console().print(letter.id, highlight=False, soft_wrap=True)
     Console().print(f"{len(found)} {'would be ' if dry_run else ''}replayed")
 
 
 @stage.command("list")
 def list_stages() -> None:
     """List the stages that braked, and why. Example: osteon stage list."""
-    grid = Grid("stage", "reason", "explanation", "since")
+    grid = _grid("stage", "reason", "explanation", "since")
     for name, found in sorted(_braked(_bus()).items()):
         grid.add_row(name, found.reason, found.explanation, found.since.ToDatetime().isoformat(" ", "seconds"))
-    Console().print(grid)
+    _wide().print(grid)
 
 
 @stage.command("resume")
@@ -101,10 +104,21 @@ def check_topics() -> None:
     """Compare Kafka with the table of topics; exit code 1 if something differs. Example: osteon topics check."""
     differences = _bus().check(TOPICS)
     for difference in differences:
-        Console().print(difference, highlight=False)
+        Console().print(difference, highlight=False, soft_wrap=True)
     if differences:
         raise typer.Exit(1)
     Console().print("all topics are as they should be")
+
+
+def _grid(*names: str) -> Grid:
+    """A table that cuts nothing off: an id is there to be copied."""
+    return Grid(*(Column(name, overflow="fold") for name in names), box=None)
+
+
+def _wide() -> Console:
+    """The terminal; or, for a file or a pipe, lines of any length."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
 
 
 def _bus() -> KafkaBus:
