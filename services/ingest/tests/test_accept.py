@@ -346,6 +346,21 @@ def test_nothing_survives_within_compressed_pixels(
     assert np.array_equal(decode(read_dataset(content)), pixels)
 
 
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
+def test_bits_above_the_stored_ones_do_not_survive_in_compressed_pixels(
+    new_radiograph: Make, as_file: Write, syntax: str
+) -> None:
+    original = new_radiograph(BitsStored=16, HighBit=15)
+    words = np.frombuffer(original.PixelData, np.uint16) & 0x0FFF
+    original.PixelData = (words | np.uint16(0x5000)).tobytes()
+    original.compress(syntax, generate_instance_uid=False, encoding_plugin="pylibjpeg" if syntax == RLELossless else "")
+    original.BitsStored, original.HighBit = 12, 11
+
+    copy = read_dataset(examine(KEYS, "test", "0" * 32, as_file(original)).content)
+
+    np.testing.assert_array_equal(np.frombuffer(copy.PixelData, np.uint16), words)
+
+
 def test_what_was_lossy_is_still_said_to_be(new_radiograph: Make, as_file: Write) -> None:
     original = new_radiograph()
     original.compress("1.2.840.10008.1.2.4.91", j2k_cr=[20], generate_instance_uid=False)

@@ -21,18 +21,12 @@ from pydicom.valuerep import format_number_as_ds, validate_value
 
 from osteon.imaging.image import Image
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
+from osteon.imaging.stored import LOSSY
 
-__all__ = ["LOSSY", "MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
+__all__ = ["MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
 
 MANUFACTURER = "Osteon"
 LEVELS = 65535  # 16 stored bits: the step is 1.5e-5 of the image's range
-LOSSY = {  # transfer syntaxes that lose information, whatever the header says
-    "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.51",
-    "1.2.840.10008.1.2.4.81",
-    "1.2.840.10008.1.2.4.91",
-    "1.2.840.10008.1.2.4.203",
-}
 # Of the source, as it stands: (keyword, whether it must be there even if empty).
 CARRIED_OVER = (
     ("SpecificCharacterSet", False),

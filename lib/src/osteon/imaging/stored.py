@@ -21,13 +21,20 @@ from osteon.errors import SetAside
 from osteon.imaging.codestream import Claim, claim_of_jpeg, claim_of_jpeg_2000, rle_is_plausible
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
-__all__ = ["MAX_PIXELS", "PixelFormat", "Stored", "decode", "pixel_format", "pixel_sha256"]
+__all__ = ["LOSSY", "MAX_PIXELS", "PixelFormat", "Stored", "decode", "pixel_format", "pixel_sha256"]
 
 Stored = npt.NDArray[np.integer[Any]]
 
 # pydicom annotates each option as if it were all of them.
 _AS_THEY_LIE: dict[str, Any] = {"correct_unused_bits": False}
 MAX_PIXELS = 100_000_000  # a 43 cm detector at 0.1 mm has 18 million
+LOSSY = {  # transfer syntaxes that lose information, whatever the header says
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.203",
+}
 
 
 @dataclass(frozen=True)
@@ -204,5 +211,17 @@ def _decode_compressed(dataset: Dataset, form: PixelFormat, decoder: Decoder) ->
                 raise
             continue
         if pixels.shape == (form.rows, form.columns):
-            return pixels
+            return _only_stored_bits(pixels, form)
     raise SetAside("undecodable")
+
+
+def _only_stored_bits(pixels: Stored, form: PixelFormat) -> Stored:
+    """`pixels` of a stream of more bits than the header says are stored, without what lies in the bits above."""
+    low, high = form.stored_range
+    if low <= pixels.min() and pixels.max() <= high:
+        return pixels
+    if form.transfer_syntax in LOSSY:  # the ringing of an edge, which must not turn white into black
+        return np.clip(pixels, low, high)
+    n_above = 8 * pixels.dtype.itemsize - form.bits_stored
+    stored: Stored = pixels << n_above >> n_above
+    return stored

@@ -11,8 +11,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
-from osteon.imaging.derived import LOSSY
-from osteon.imaging.stored import Stored
+from osteon.imaging.stored import LOSSY, Stored
 
 __all__ = ["holds_more", "with_pixels"]
 
