@@ -110,13 +110,10 @@ def test_a_new_image_is_deidentified_stored_and_locked_away(site: Site, new_radi
 
 def test_the_way_home_is_in_the_vault(site: Site, new_radiograph: Make, as_file: Write) -> None:
     original = new_radiograph(AccessionNumber="A-77")
-    store, kept = site.store, []
-    put_named = store.put_named
-    store.put_named = lambda *given: kept.append(put_named(*given)) or kept[-1]  # type: ignore[method-assign, func-returns-value]
 
-    site.receive(as_file(original), original.SOPInstanceUID)
+    (outcome, *_) = site.receive(as_file(original), original.SOPInstanceUID)
 
-    entry = take_out(store, KEYS, kept[0])
+    entry = take_out(site.store, KEYS, outcome.image_id, outcome.object)
     assert (entry.patient_id, entry.accession_number) == ("ZZ-1729", "A-77")
     assert entry.sop_instance_uid == original.SOPInstanceUID
 

@@ -164,8 +164,20 @@ def test_the_vault_gives_back_what_was_locked_away_and_shows_nothing() -> None:
     again = lock_away(store, KEYS, entry, deidentified)
 
     assert first == again
-    assert take_out(store, KEYS, first) == entry
+    assert take_out(store, KEYS, entry.image_id, deidentified) == entry
     assert b"4711" not in store.get(first)
     assert "Planted" not in repr(entry)
     with pytest.raises(Poison):
-        take_out(store, OTHER, first)
+        take_out(store, OTHER, entry.image_id, deidentified)
+
+
+def test_entries_of_the_vault_that_were_exchanged_do_not_open() -> None:
+    store = MemoryStore()
+    objects = [store.put("images", picture, "application/dicom") for picture in (b"one", b"two")]
+    entries = [Entry(number * 32, "1" * 32, "", "4711", "", "", "", "", "", "", "", "") for number in "ab"]
+    kept = [lock_away(store, KEYS, entry, deidentified) for entry, deidentified in zip(entries, objects, strict=True)]
+
+    store.put_named("vault", kept[0].key, store.get(kept[1]), "application/octet-stream")
+
+    with pytest.raises(Poison):
+        take_out(store, KEYS, entries[0].image_id, objects[0])

@@ -6,6 +6,8 @@ from pydicom.dataset import Dataset
 
 __all__ = ["outside_shutter"]
 
+MAX_CORNERS = 1000  # a person draws a dozen; a million would hold a thread for hours
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -38,6 +40,8 @@ def _inside_polygon(vertices: list[int], shape: tuple[int, ...]) -> Mask:
     corners = np.array(vertices, float).reshape(-1, 2)
     if len(corners) < 3:
         raise ValueError("a polygon has at least three corners")
+    if len(corners) > MAX_CORNERS:
+        raise ValueError(f"a polygonal shutter has at most {MAX_CORNERS} corners")
     inside = np.zeros(shape, bool)
     columns = np.arange(1, shape[1] + 1)
     for row in range(1, shape[0] + 1):

@@ -10,6 +10,7 @@ from osteon.store import ref as refs
 
 __all__ = ["BUCKETS", "Listed", "Store"]
 
+MAX_NAMED_BYTES = 1 << 20  # an entry of the vault is a kilobyte
 BUCKETS = ("inbox", "images", "harmonized", "vault", "models")
 
 
@@ -47,6 +48,13 @@ class Store(ABC):
         Raises Poison("object-missing") or Poison("object-corrupt").
         """
         return refs.check(ref, self._read(ref))
+
+    def get_named(self, bucket: str, key: str) -> bytes:
+        """What lies under a key of one's own; unchecked, so its content must prove itself, as a seal does.
+
+        Raises Poison("object-missing").
+        """
+        return self._read(ObjectRef(bucket=bucket, key=key, size_bytes=MAX_NAMED_BYTES))
 
     @abstractmethod
     def exists(self, ref: ObjectRef) -> bool:

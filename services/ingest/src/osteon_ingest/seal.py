@@ -16,16 +16,19 @@ MARK = b"OSTEON-SEALED-1\n"  # authenticated with the content, so that another f
 NONCE = bytes(12)
 
 
-def seal(key: bytes, data: bytes) -> bytes:
-    """`data` (below 64 GiB) encrypted and authenticated under a key of 32 bytes."""
-    return MARK + AESGCMSIV(key).encrypt(NONCE, data, MARK)
+def seal(key: bytes, data: bytes, name: str = "") -> bytes:
+    """`data` (below 2 GiB) encrypted and authenticated under a key of 32 bytes.
+
+    With a `name`, it opens under that name alone, so that two sealed objects can't be exchanged.
+    """
+    return MARK + AESGCMSIV(key).encrypt(NONCE, data, MARK + name.encode())
 
 
-def unseal(key: bytes, data: bytes) -> bytes:
-    """What was sealed. Raises Poison("seal-broken") if it was altered or sealed under another key."""
+def unseal(key: bytes, data: bytes, name: str = "") -> bytes:
+    """What was sealed. Raises Poison("seal-broken") if it was altered or sealed under another key or name."""
     if not data.startswith(MARK):
         raise Poison("seal-broken", "the object was not sealed here")
     try:
-        return AESGCMSIV(key).decrypt(NONCE, data[len(MARK) :], MARK)
+        return AESGCMSIV(key).decrypt(NONCE, data[len(MARK) :], MARK + name.encode())
     except (InvalidTag, ValueError):
         raise Poison("seal-broken", "the object was altered, or sealed under another key") from None

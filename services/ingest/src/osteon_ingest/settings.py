@@ -18,8 +18,8 @@ class IngestSettings(Settings):
     key_epoch: str = "1"
     """Name of the site key in use; changes with it."""
 
-    max_object_bytes: int = Field(default=512 * 1024 * 1024, gt=0)
-    """Largest DICOM object that is taken in, in bytes; each sender may keep one of them in memory."""
+    max_object_bytes: int = Field(default=512 * 1024 * 1024, gt=0, lt=2**31 - 1024)
+    """Largest DICOM object that is taken in, in bytes, below 2 GiB; each sender may keep one of them in memory."""
 
     dimse_host: str = "0.0.0.0"  # noqa: S104 - a door is for those outside
     """Address that the C-STORE door listens on."""

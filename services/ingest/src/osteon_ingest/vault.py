@@ -46,9 +46,10 @@ def lock_away(store: Store, keys: Keys, entry: Entry, deidentified: ObjectRef) -
     """Seal an entry and put it into the vault; safe to repeat. Raises Passing."""
     text = json.dumps(asdict(entry), sort_keys=True, ensure_ascii=True)
     key = entry_key(entry.image_id, deidentified)
-    return store.put_named(VAULT, key, seal(keys.vault, text.encode()), SEALED)
+    return store.put_named(VAULT, key, seal(keys.vault, text.encode(), key), SEALED)
 
 
-def take_out(store: Store, keys: Keys, ref: ObjectRef) -> Entry:
-    """The entry at `ref`. Raises Passing, and Poison if it is missing or its seal is broken."""
-    return Entry(**json.loads(unseal(keys.vault, store.get(ref))))
+def take_out(store: Store, keys: Keys, image_id: str, deidentified: ObjectRef) -> Entry:
+    """The entry of a de-identified object. Raises Passing, and Poison if it is missing, broken or another's."""
+    key = entry_key(image_id, deidentified)
+    return Entry(**json.loads(unseal(keys.vault, store.get_named(VAULT, key), key)))
