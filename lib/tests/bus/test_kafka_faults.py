@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from osteon.bus import Context, Outgoing, connect
+from osteon.bus import Context, Outgoing, Table, connect
+from osteon.bus.brake import brake
+from osteon.bus.kafka import _Follower
+from osteon.bus.record import Record
 from osteon.bus.wire import Batch, Committed, Reader, Refused
 from osteon.contracts import ImageDeidentified
+from osteon.contracts.topics import STAGE_BRAKED
 from osteon.errors import Fatal, Passing
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -142,6 +146,31 @@ def test_a_publisher_goes_on_after_a_broker_was_away_for_longer_than_the_deliver
     assert was_told == [False, False]
     assert values[0].image_id == "before"
     assert [one.image_id for one in values].count("after") == 1
+
+
+def test_a_table_misses_nothing_that_came_before_the_bus_went_away(
+    kafka_scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = Table(kafka_scene.bus, STAGE_BRAKED)
+    table.refresh()
+    publisher = kafka_scene.bus.publisher()
+    publisher.publish(brake(kafka_scene.name, "bad-pixels", ""))
+    publisher.close()
+    poll = _Follower.poll
+
+    def poll_and_fail(follower: _Follower, timeout_s: float) -> list[Record]:
+        if poll(follower, timeout_s):
+            raise Passing("bus", "The broker went away after it gave these records.")
+        return []
+
+    with monkeypatch.context() as fault, pytest.raises(Passing, match="went away"):
+        fault.setattr(_Follower, "poll", poll_and_fail)
+        table.refresh()
+
+    table.refresh()
+
+    assert kafka_scene.name in table
+    table.close()
 
 
 def test_an_offset_beyond_what_the_log_holds_is_fatal(kafka_scene: Any, until: Until) -> None:

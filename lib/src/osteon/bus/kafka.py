@@ -89,12 +89,21 @@ class KafkaTail:
     def more(self) -> list[Record]:
         with self._lock:
             self._follower = self._follower or _Follower(self._servers, [self._topic])
-            return self._follower.until_stable()
+            try:
+                return self._follower.until_stable()
+            except Passing:
+                # It is past what it had gathered; the next one reads everything again, which changes no table.
+                self._forget()
+                raise
 
     def close(self) -> None:
         with self._lock:
-            if self._follower is not None:
-                self._follower.close()
+            self._forget()
+
+    def _forget(self) -> None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.close()
 
 
 class KafkaPublisher:
