@@ -92,8 +92,45 @@ def test_a_set_in_force_is_not_retired_and_another_is(two: tuple[str, str], bus:
     retire(bus, releases, two[0])
 
     assert [record.id for record in releases.released()] == [two[1]]
-    with pytest.raises(Passing, match="retired"):
-        releases.get(two[0])
+
+
+def test_a_retired_set_is_poison_also_for_who_starts_later_until_it_is_released_again(
+    two: tuple[str, str], bus: MemoryBus, store: MemoryStore, releases: Releases, tmp_path: Path
+) -> None:
+    use(bus, releases, two[1])
+    retire(bus, releases, two[0])
+
+    for reader in (releases, Releases(bus, store)):
+        with pytest.raises(Poison) as caught:
+            reader.get(two[0])
+        assert caught.value.reason == "release-retired"
+
+    folders = [read_folder(tmp_path / name) for name in ("gain-1-0.5", "mean-1-0.0")]
+    again = make(bus, store, releases, *folders)
+    assert again == two[0]
+    assert releases.get(two[0]).id == two[0]
+
+
+def test_a_set_that_was_not_yet_seen_is_waited_for(two: tuple[str, str], releases: Releases) -> None:
+    with pytest.raises(Passing) as caught:
+        releases.get("never-seen")
+    assert caught.value.dependency == "release"
+
+
+def test_only_the_models_that_images_need_are_asked_for(
+    two: tuple[str, str], bus: MemoryBus, store: MemoryStore, releases: Releases, harmonizer: Any, classifier: Any
+) -> None:
+    before = releases.cards("harmonizer")
+    use(bus, releases, two[0])
+    use(bus, releases, two[1])
+    make(bus, store, releases, harmonizer(version=3, gain=0.9), classifier(version=3, bias=2.0))
+
+    assert before == []
+    assert [card.version for card in releases.cards("harmonizer")] == [2]
+    assert [card.version for card in releases.cards("classifier", with_previous=True)] == [2, 1]
+
+    retire(bus, releases, two[0])
+    assert [card.version for card in releases.cards("classifier", with_previous=True)] == [2]
 
 
 def test_a_set_is_found_by_its_first_digits(two: tuple[str, str], releases: Releases) -> None:

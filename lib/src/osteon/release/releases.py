@@ -16,6 +16,7 @@ from osteon.store import Store
 __all__ = ["IN_FORCE", "Releases"]
 
 IN_FORCE = "in-force"  # the one key of its topic
+RETIRED = "release-retired"
 FRESH_S = 1.0  # how late a stage may notice a switch; each look is a request to the broker
 
 
@@ -52,7 +53,13 @@ class Releases:
         record = self.in_force_record()
         if record is None:
             raise Passing("release", "no release set is in force; put one in force with `osteon release use`")
-        return self.get(record.release_set)
+        try:
+            return self.get(record.release_set)
+        except Poison as error:
+            if error.reason != RETIRED:
+                raise
+            # Only a set that is no longer in force is retired: both happened since the record was read.
+            raise Passing("release", f"release set {record.release_set} was retired meanwhile") from None
 
     def in_force_record(self) -> contracts.ReleaseInForce | None:
         """What is in force and what was before, as written on the bus; None before the first release."""
@@ -70,23 +77,36 @@ class Releases:
     def get(self, set_id: str) -> ReleaseSet:
         """The set of this id, its cards read and checked.
 
-        Raises Passing("release") while it is not known here, Poison if its cards are missing or wrong.
+        Raises Passing("release") while it is not known here, Poison if it was retired or its cards are missing or
+        wrong.
         """
         with self._lock:
             released = self._fresh()[0]
             if set_id not in released:
                 self.refresh()
             record = released.get(set_id)
+            if record is None and set_id in released.removed:
+                raise Poison(RETIRED, f"release set {set_id} was retired; release it again, then replay")
             if record is None:
-                raise Passing("release", f"release set {set_id} is not released, or was retired")
+                raise Passing("release", f"release set {set_id} is not known here yet")
             assert isinstance(record, contracts.ReleaseSet)
             if set_id not in self._parsed:
                 self._parsed[set_id] = _parse(record, self._store)
             return self._parsed[set_id]
 
-    def cards(self, role: str) -> list[Card]:
-        """The cards of one role of all sets that are released. Raises as `get` does."""
-        sets = [self.get(record.id) for record in self.released()]
+    def cards(self, role: str, with_previous: bool = False) -> list[Card]:
+        """The cards of one role that images need now: those of the set in force, if there is one.
+
+        With `with_previous`, of the set before too, if it is still released. Others don't matter here: one that
+        Triton refuses must not stop what is in force. Raises as `get` does.
+        """
+        record = self.in_force_record()
+        if record is None:
+            return []
+        needed = [record.release_set]
+        if with_previous and record.previous in {one.id for one in self.released()}:
+            needed.append(record.previous)
+        sets = [self.get(set_id) for set_id in needed]
         return [one.harmonizer if role == "harmonizer" else one.classifier for one in sets]
 
     def close(self) -> None:

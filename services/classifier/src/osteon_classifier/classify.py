@@ -54,7 +54,8 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         ordinal=settings.ordinal,
         consumes=IMAGE_HARMONIZED,
         work=work,
-        # A Triton that restarted empty is as good as away until its reconciler has loaded it.
-        probes={"store": store.probe, "triton": lambda: triton.probe(releases.cards("classifier"))},
+        # A Triton that restarted empty is as good as away until its reconciler has loaded it. After a switch there
+        # are still images of the set before.
+        probes={"store": store.probe, "triton": lambda: triton.probe(releases.cards("classifier", with_previous=True))},
         isolate=[sys.executable, "-m", "osteon_classifier", "work-one"],
     )
