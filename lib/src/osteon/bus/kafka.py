@@ -4,7 +4,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -53,10 +53,15 @@ class KafkaBus:
         writer = self.writer(transactional_id) if transactional_id else None
         return KafkaPublisher(self._servers, self._patience, source, writer)
 
-    def read(self, topics: Sequence[Topic | str], partitions: Collection[int] | None = None) -> list[Record]:
+    def read(
+        self,
+        topics: Sequence[Topic | str],
+        partitions: Collection[int] | None = None,
+        going: Callable[[], object] = lambda: None,
+    ) -> list[Record]:
         follower = _Follower(self._servers, [_name(topic) for topic in topics], partitions)
         try:
-            return follower.until_end(self._patience.transaction_s)
+            return follower.until_end(self._patience.transaction_s, going)
         finally:
             follower.close()
 
@@ -234,11 +239,14 @@ class _Follower:
         """All that is committed and not behind an open transaction."""
         return self._until(self._consumer, 10.0)
 
-    def until_end(self, timeout_s: float) -> list[Record]:
+    def until_end(self, timeout_s: float, going: Callable[[], object]) -> list[Record]:
         """All that was written before this call, once the transactions that wrote it are resolved."""
-        return self._until(self._uncommitted, timeout_s)
+        return self._until(self._uncommitted, timeout_s, going)
 
-    def _until(self, knower: KafkaConsumer, timeout_s: float) -> list[Record]:
+    def _until(
+        self, knower: KafkaConsumer, timeout_s: float, going: Callable[[], object] = lambda: None
+    ) -> list[Record]:
+        """Read to the ends that `knower` knows now; `timeout_s` may pass without a record, not in all."""
         deadline = time.monotonic() + timeout_s
         records: list[Record] = []
         try:
@@ -247,7 +255,11 @@ class _Follower:
             while any((self._consumer.position(part) or 0) < end for part, end in ends.items()):
                 if time.monotonic() > deadline:
                     raise KafkaTimeoutError("a transaction is still open")
-                records += self.poll(0.1)
+                polled = self.poll(0.1)
+                going()
+                if polled:
+                    records += polled
+                    deadline = time.monotonic() + timeout_s
         except KafkaError as error:
             raise Passing("bus", f"Kafka can't be read: {type(error).__name__}") from None
         return records

@@ -56,7 +56,13 @@ class MemoryBus:
             self.writer(transactional_id).renew()
         return MemoryPublisher(self, source)
 
-    def read(self, topics: Sequence[Topic | str], partitions: Collection[int] | None = None) -> list[Record]:
+    def read(
+        self,
+        topics: Sequence[Topic | str],
+        partitions: Collection[int] | None = None,
+        going: Callable[[], object] = lambda: None,
+    ) -> list[Record]:
+        going()
         names = [_name(topic) for topic in topics]
         with self.changed:
             return [

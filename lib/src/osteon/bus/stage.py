@@ -170,7 +170,7 @@ class _Running:
                 self.writer.renew()  # resolves what was left open, or the committed offsets would not be the last
                 self.needs_writer = False
             committed = self.reader.committed()
-            self.state.restore(self.bus, {partition for _, partition in committed})
+            self.state.restore(self.bus, {partition for _, partition in committed}, self._going)
             self.reader.seek({place: at.offset for place, at in committed.items()})
         except (Passing, Refused) as error:
             LOGGER.warning("waiting for the bus", extra={"why": str(error)})
@@ -181,6 +181,11 @@ class _Running:
         self.epoch = epoch
         self.must_begin = False
         self.health.ready("bus", True)
+
+    def _going(self) -> None:
+        """Show, while much is read, that the process lives and that this instance keeps its place in the group."""
+        self.health.alive()
+        self.reader.poll(0.0, 0)  # of a changed assignment the next turn hears by its epoch
 
     def _drop(self) -> None:
         for lane in self.lanes.values():

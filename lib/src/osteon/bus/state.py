@@ -1,7 +1,7 @@
 """What a stage remembers: a compacted topic, co-partitioned with its input, held in memory while assigned."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from google.protobuf.message import Message
 
@@ -19,13 +19,13 @@ class State(Mapping[str, Message]):
         self._messages: dict[str, Message] = {}
         self._indexes: dict[str, dict[object, dict[str, Message]]] = {}
 
-    def restore(self, bus: Bus, partitions: Collection[int]) -> None:
-        """Forget everything, and read these partitions to their end. Raises Passing."""
+    def restore(self, bus: Bus, partitions: Collection[int], going: Callable[[], object] = lambda: None) -> None:
+        """Forget everything, and read these partitions to their end, calling `going` meanwhile. Raises Passing."""
         self._messages.clear()
         self._indexes.clear()
         if self.topic is None or not partitions:
             return
-        for record in bus.read([self.topic], partitions):
+        for record in bus.read([self.topic], partitions, going):
             self.put(record.key.decode(), None if record.value is None else self.topic.message.FromString(record.value))
 
     def put(self, key: str, message: Message | None) -> None:

@@ -121,10 +121,15 @@ class Bus(Protocol):
     def publisher(self, transactional_id: str | None = None, source: str = "osteon") -> Publisher:
         """A producer of single messages, each in its own transaction if there is a `transactional_id`."""
 
-    def read(self, topics: Sequence[Topic | str], partitions: Collection[int] | None = None) -> list[Record]:
+    def read(
+        self,
+        topics: Sequence[Topic | str],
+        partitions: Collection[int] | None = None,
+        going: Callable[[], object] = lambda: None,
+    ) -> list[Record]:
         """Every committed record of `topics` up to now, waiting for transactions that are open.
 
-        Raises Passing if they are not resolved in time.
+        However much there is, `going` is called again and again meanwhile. Raises Passing if nothing more comes.
         """
 
     def follow(
