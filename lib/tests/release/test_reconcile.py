@@ -1,6 +1,7 @@
 """A real Triton, kept loaded with what is released."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,16 @@ class OwnTriton:
     def start(self) -> None:
         self.process = spawn(self.part, self.folder)
         wait_ready(self.part, self.process, self.folder)
+        deadline_s = time.monotonic() + 30
+        while not self._answers():  # gRPC waits a while before it tries a lost server again
+            assert time.monotonic() < deadline_s
+
+    def _answers(self) -> bool:
+        try:
+            self.client.probe()
+        except Passing:
+            return False
+        return True
 
     def kill(self) -> None:
         self.process.kill()

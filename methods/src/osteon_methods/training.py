@@ -26,7 +26,7 @@ from osteon_methods.classify import cnn
 from osteon_methods.harmonize import nyul
 from osteon_methods.training_set import Ask, Rendered, cases_digest, draw_cases, render
 
-__all__ = ["Evaluation", "Sizes", "evaluate", "train_classifier", "train_harmonizer"]
+__all__ = ["Evaluation", "Progress", "Sizes", "evaluate", "train_classifier", "train_harmonizer"]
 
 FloatArray = npt.NDArray[np.float32]
 Progress = Callable[[str, int, int], None]  # what is done, how many of it, of how many

@@ -110,7 +110,7 @@ def test_a_description_keeps_only_words_that_are_known(new_object: Callable[...,
 
     assert set(copy.StudyDescription.split()) <= words()
     assert copy.StudyDescription.split()[0] == "FEMUR"
-    assert text.upper() in words() or text.upper() not in to_bytes(copy).decode("latin-1")
+    assert set(str(copy.get("SeriesDescription", "")).split()) <= words()
 
 
 def test_no_number_survives_in_a_description(new_object: Callable[..., Dataset]) -> None:

@@ -133,7 +133,7 @@ def test_what_is_sealed_opens_again_and_is_the_same_each_time(content: bytes) ->
 
     assert sealed == seal(KEYS.inbox, content)
     assert unseal(KEYS.inbox, sealed) == content
-    assert len(content) < 8 or content not in sealed
+    assert len(content) < 8 or content not in sealed.removeprefix(b"OSTEON-SEALED-1\n")
 
 
 @given(st.binary(min_size=1, max_size=64), st.integers(min_value=0), st.integers(1, 255))
