@@ -62,7 +62,7 @@ def test_a_record_that_crashes_the_process_is_set_apart_and_its_neighbours_are_f
     survivor.send_signal(signal.SIGTERM)
     assert survivor.wait(30) == 0
     assert outcomes == once(*sent)
-    assert [(letter.reason, letter.attempts) for letter in kafka_scene.dead()] == [("kills-worker", 3)]
+    assert [(one.image_id, one.reason) for one in kafka_scene.aside()] == [("abort-x", "kills-worker")]
 
 
 def test_a_commit_under_the_membership_of_an_earlier_generation_is_refused(kafka_scene: Any, until: Until) -> None:

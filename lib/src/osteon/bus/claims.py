@@ -71,6 +71,15 @@ class Lane:
         """Whether its records are worked one at a time."""
         return self.careful_through >= self.offset
 
+    @property
+    def has_claim(self) -> bool:
+        """Whether a claim of this process is open."""
+        return self.through >= self.offset
+
+    def given_back(self, me: str) -> Committed:
+        """The unchanged offset without the claim, since nothing died; what was to be careful with stays noted."""
+        return self.moved(me, self.offset) if self.is_careful else Committed(self.offset)
+
     def claimed(self, me: str, through: int, alone: bool = False) -> Committed:
         """The unchanged offset with a claim."""
         return Committed(self.offset, Claim(through, alone, me).note())

@@ -24,11 +24,15 @@ from google.protobuf.message import Message
 
 from osteon.bus.outcome import Context
 from osteon.bus.record import Outgoing
+from osteon.contracts.reasons import REASONS
 from osteon.contracts.topics import Topic
 from osteon.errors import Fatal, Passing, Poison, SetAside
 
-__all__ = ["Limits", "work_apart", "work_one"]
+__all__ = ["Killed", "Limits", "apart", "work_apart", "work_one"]
 
+Killed = Callable[[Any, SetAside], Sequence[Any]]
+
+KILLS_WORKER = "kills-worker"
 GIB = 1024**3
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 TRIES = 2  # a subprocess may be killed for what others do; twice is no chance
@@ -43,11 +47,27 @@ class Limits:
     wall_s: float = 600.0
 
 
+def apart(
+    command: Sequence[str], limits: Limits, killed: Killed | None = None
+) -> Callable[[Any, Context], Sequence[Any]]:
+    """Work that `work_apart` does; what kills the subprocess too leads to what `killed` makes of it."""
+
+    def work(message: Any, context: Context) -> Sequence[Any]:
+        try:
+            return work_apart(command, message, context, limits)
+        except SetAside as refusal:
+            if refusal.reason != KILLS_WORKER or killed is None:
+                raise
+            return killed(message, refusal)
+
+    return work
+
+
 def work_apart(command: Sequence[str], message: Message, context: Context, limits: Limits) -> list[Outgoing]:
     """What work makes of `message` when `command` runs it.
 
-    Raises what work raised (an unexpected error as one of the same name, without its text); Poison `kills-worker` if
-    the subprocess died each time; Fatal if the command never began.
+    Raises what work raised (an unexpected error as one of the same name, without its text); SetAside `kills-worker`
+    if the subprocess died each time (Poison where the message is about no image); Fatal if the command never began.
     """
     request = json.dumps(
         {
@@ -68,7 +88,10 @@ def work_apart(command: Sequence[str], message: Message, context: Context, limit
             raise _error(answers)
         if context.stop.is_set():
             raise Passing("stage", "the stage stopped meanwhile")
-    raise Poison("kills-worker", f"The process that works it died each time, last by {status}.")
+    explanation = f"{REASONS[KILLS_WORKER]} The last one died by {status}."
+    if "image_id" in message.DESCRIPTOR.fields_by_name:
+        raise SetAside(KILLS_WORKER, explanation)
+    raise Poison(KILLS_WORKER, explanation)
 
 
 def _run(command: Sequence[str], request: str, stop: threading.Event, wall_s: float) -> tuple[dict[str, Any], str]:

@@ -33,7 +33,7 @@ class Turn:
 
 def settled(item: Item, outcome: Done | Aside | Dead, settle: Settle | None, state: State) -> Done | Aside | Dead:
     """`outcome` after the part that depends on the order. Raises nothing: an error in `settle` is an outcome."""
-    if not isinstance(outcome, Done) or settle is None:
+    if not isinstance(outcome, Done) or settle is None or not outcome.outputs:
         return outcome
     try:
         return Done(tuple(settle(outcome.outputs, state)))

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from osteon.bus.brake import Brakes, brake
 from osteon.bus.claims import Lane
-from osteon.bus.isolate import Limits, work_apart
-from osteon.bus.outcome import Context, Dead, Dependencies, Item, Outcome, Stopped, Unknown, attempt
+from osteon.bus.isolate import Killed, Limits, apart
+from osteon.bus.outcome import Context, Dead, Dependencies, Done, Item, Outcome, Stopped, Unknown, attempt
 from osteon.bus.produce import Settle, Turn, outgoing, sendings, settled, tell
 from osteon.bus.record import Place, Record, event_headers, sending
 from osteon.bus.state import State
@@ -45,8 +47,11 @@ class Stage:
     `work(message, context)` runs on threads, several records at once, and may be run again for the same record:
     its side effects must be idempotent. `settle(outputs, state)`, where there is one, runs record by record in the
     order of a partition just before they are written; it sees and may write the `state` topic, and decides what is
-    really written. `probes` tell whether a dependency is well, by raising if not. `isolate` is the command that
-    works one record in a subprocess by `work_one`; without it, a record that kills its process kills every one.
+    really written. An image that kills its workers is set aside; with `killed(message, refusal)`, what that makes of
+    it is settled instead. A record of which `is_known(message, state)` is true is not worked and leads to nothing, as
+    one that killed its workers and comes again. `probes` tell whether a dependency is well, by raising if not.
+    `isolate` is the command that works one record in a subprocess by `work_one`; without it, a record that kills its
+    process kills every one.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Stage:
     consumes: Topic
     work: Callable[[Any, Context], Sequence[Any]]
     settle: Settle | None = None
+    killed: Killed | None = None
+    is_known: Callable[[Any, State], bool] | None = None
     state: Topic | None = None
     probes: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     isolate: Sequence[str] = ()
@@ -241,7 +248,13 @@ class _Running:
 
     def _start(self, item: Item) -> None:
         item.is_started = True
-        work = self._apart if item.died > 1 and self.stage.isolate else self.stage.work
+        if self._is_known(item):
+            item.outcome = Done(())
+            return
+        stage, work = self.stage, self.stage.work
+        if item.died > 1 and stage.isolate:
+            LOGGER.warning("working a record in a subprocess", extra={"stage": stage.name})
+            work = apart(stage.isolate, stage.limits, stage.killed)
 
         def task() -> None:
             began = time.monotonic()
@@ -250,9 +263,14 @@ class _Running:
 
         self.workers.submit(task)
 
-    def _apart(self, message: Any, context: Context) -> Sequence[Any]:
-        LOGGER.warning("working a record in a subprocess", extra={"stage": self.stage.name})
-        return work_apart(self.stage.isolate, message, context, self.stage.limits)
+    def _is_known(self, item: Item) -> bool:
+        if self.stage.is_known is None:
+            return False
+        try:
+            message = self.stage.consumes.message.FromString(item.record.value or b"")
+        except DecodeError:
+            return False  # `attempt` says what becomes of it
+        return self.stage.is_known(message, self.state)
 
     # ----------------------------------------------------------------------------------------- committing
 
@@ -362,11 +380,7 @@ class _Running:
                     break
                 self.workers.wait(BUSY_S)
                 self._commit()
-            left = {
-                place: Committed(lane.offset, "" if not lane.is_careful else lane.moved(self.me, lane.offset).note)
-                for place, lane in self.lanes.items()
-                if lane.through >= lane.offset
-            }
+            left = {place: lane.given_back(self.me) for place, lane in self.lanes.items() if lane.has_claim}
             memberships = [item.membership for lane in self.lanes.values() for item in lane.items]
             if left and memberships:
                 self.writer.commit([], left, memberships[0])

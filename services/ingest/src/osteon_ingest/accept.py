@@ -30,7 +30,7 @@ from osteon_ingest.seal import unseal
 from osteon_ingest.settings import IngestSettings
 from osteon_ingest.vault import lock_away
 
-__all__ = ["make_stage", "run", "run_one", "settle", "work"]
+__all__ = ["is_known", "killed", "make_stage", "run", "run_one", "settle", "work"]
 
 STAGE = "accept"
 IMAGES = "images"
@@ -50,6 +50,8 @@ def make_stage(settings: IngestSettings, store: Store, keys: Keys) -> Stage:
         consumes=IMAGE_RECEIVED,
         work=work_here,
         settle=settle,
+        killed=lambda received, refusal: killed(received, refusal, keys, store),
+        is_known=is_known,
         state=IMAGE_KNOWN,
         probes={"store": store.probe},
         isolate=[sys.executable, "-m", "osteon_ingest", "work-one"],
@@ -94,6 +96,23 @@ def work(received: ImageReceived, keys: Keys, store: Store) -> Sequence[Outgoing
     return [Outgoing(IMAGE_DEIDENTIFIED, _deidentified(received, image, ref)), Outgoing(IMAGE_KNOWN, known)]
 
 
+def killed(received: ImageReceived, refusal: SetAside, keys: Keys, store: Store) -> Sequence[Outgoing]:
+    """What comes of an image that ends every process that works it. Its bytes are hashed and not read.
+
+    Remembered under the sealed object's hash too, which `is_known` can tell before anything is opened.
+    """
+    content = sha256(unseal(keys.inbox, store.get(received.object))).hexdigest()
+    known = ImageKnown(image_id=received.image_id, object_sha256=content)
+    known.set_aside.extend((content, received.object.sha256))
+    return [_set_aside(received, refusal.reason, str(refusal)), Outgoing(IMAGE_KNOWN, known)]
+
+
+def is_known(received: ImageReceived, known: State) -> bool:
+    """Whether this very object killed its workers before."""
+    old = cast(ImageKnown | None, known.get(received.image_id))
+    return old is not None and received.object.sha256 in old.set_aside
+
+
 def settle(found: Sequence[Outgoing], known: State) -> Sequence[Outgoing]:
     """What is published of what `work` found, by what is known; serial, in the order of reception."""
     outcome, memory = found
@@ -104,7 +123,7 @@ def settle(found: Sequence[Outgoing], known: State) -> Sequence[Outgoing]:
     if _is_seen(new, old):
         return []
     if not new.pixel_sha256:
-        return [outcome, _remembered(old, new.object_sha256)]
+        return [outcome, _remembered(old, *new.set_aside)]
     if not old.pixel_sha256:  # until now only broken copies came
         new.set_aside.extend(old.set_aside)
         return [_linked(outcome, new, known), memory]
@@ -123,11 +142,11 @@ def _content(known: ImageKnown) -> str:
     return sha256(f"{known.pixel_sha256} {known.patient}".encode()).hexdigest()
 
 
-def _remembered(old: ImageKnown, content: str) -> Outgoing:
-    """What was known, and one more content that was set aside."""
+def _remembered(old: ImageKnown, *contents: str) -> Outgoing:
+    """What was known, and more that was set aside."""
     more = ImageKnown()
     more.CopyFrom(old)
-    more.set_aside.append(content)
+    more.set_aside.extend(contents)
     return Outgoing(IMAGE_KNOWN, more)
 
 
