@@ -89,6 +89,17 @@ def test_images_are_chosen_by_state_and_site(engine: Engine, ask: Callable[..., 
     assert ask("/api/images", site="south")["total"] == 0
 
 
+def test_an_image_is_found_by_how_its_id_begins(engine: Engine, ask: Callable[..., Any]) -> None:
+    story = Story()
+    for image_id in ("3f9a", "3f9a77", "c01d55"):
+        story.receive(image_id)
+    apply(engine, story.records)
+
+    assert ask("/api/images/c01")["image_id"] == "c01d55"
+    assert ask("/api/images/3f9a")["image_id"] == "3f9a"
+    assert "several begin so" in ask("/api/images/3f")["error"]
+
+
 def test_an_image_becomes_overdue_when_the_clock_passes_its_deadline(
     engine: Engine, ask: Callable[..., Any], now_s: list[float]
 ) -> None:

@@ -94,7 +94,8 @@ def refuse_taken(wanted: Iterable[tuple[str, int]]) -> None:
     taken = [(part, port) for part, port in wanted if not is_free(port)]
     if taken:
         lines = [f"port {port} of {part} is taken{_holder(port)}" for part, port in taken]
-        raise Fatal("; ".join(lines) + ". Stop that program, or set another port (OSTEON_STACK_…_PORT).")
+        how = "set another port, for instance OSTEON_STACK_KAFKA_PORT=19092 (all names: stack/README.md)"
+        raise Fatal("; ".join(lines) + f". Stop that program, or {how}.")
 
 
 def _holder(port: int) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from osteon import bus, store
@@ -85,7 +86,7 @@ def make(
 ) -> None:
     """Release two models as a set, after checking that ONNX Runtime gives what was recorded.
 
-    osteon release make --harmonizer models/nyul --classifier models/small-cnn --use
+    osteon release make --harmonizer models/nyul --classifier models/cnn --use
     """
     folders = read_folder(harmonizer), read_folder(classifier)
     for folder in folders:
@@ -262,4 +263,4 @@ def _ready(office: _Office, settings: Settings, within_s: float, no_wait: bool) 
 
 def _cell(card: Card, name: str) -> str:
     value = json.loads(card.to_json())[name]
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return "" if value is None else escape(value if isinstance(value, str) else json.dumps(value))

@@ -56,7 +56,7 @@ def api(
         with engine.connect() as connection:
             found = query.image(connection, late_before_us(), request.path_params["image_id"])
         if found is None:
-            raise HTTPException(404, "no image of this id was received here")
+            raise HTTPException(404, "no image of this id was received here, or several begin so")
         return JSONResponse(found)
 
     def stages(_: Request) -> Response:

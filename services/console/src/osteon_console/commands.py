@@ -26,7 +26,7 @@ track = typer.Typer()
 
 @track.callback(invoke_without_command=True, context_settings={"allow_interspersed_args": True})
 def _track(
-    image: Annotated[str, typer.Argument(help="Id of an image, as the list shows it; its path is told.")] = "",
+    image: Annotated[str, typer.Argument(help="Id of an image, or how it begins; its path is told.")] = "",
     state: Annotated[str, typer.Option(help="Only images in this state, e.g. set-aside or overdue.")] = "",
     site: Annotated[str, typer.Option(help="Only images of this site.")] = "",
     limit: Annotated[int, typer.Option(help="The number of images listed.", min=0, max=1000)] = 20,
@@ -36,12 +36,12 @@ def _track(
 ) -> None:
     """Where every image is, from reception to result.
 
-    For example: osteon track, osteon track --state overdue, osteon track 4f1c… --json.
+    For example: osteon track, osteon track --state overdue, osteon track 4f1c --json.
     """
     if wait:
         _wait(timeout_s)
     if image:
-        answer = _ask(f"/api/images/{image}")
+        answer = _ask(f"/api/images/{image.rstrip('…')}")
         show: Callable[[dict[str, Any]], None] = _show_image
     else:
         answer = _ask("/api/images", state=state, site=site, limit=limit) | {"summary": _ask("/api/summary")}

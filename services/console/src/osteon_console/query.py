@@ -31,7 +31,16 @@ def images(
 
 
 def image(connection: Connection, late_before_us: int, image_id: str) -> dict[str, Any] | None:
-    """One image: the reception that speaks for it, the others under its id, and its path, step by step."""
+    """One image: the reception that speaks for it, the others under its id, and its path, step by step.
+
+    `image_id` is the id or how it begins; None where no image has it, or several do.
+    """
+    begins = RECEPTIONS.c.image_id.startswith(image_id, autoescape=True)
+    named = select(RECEPTIONS.c.image_id).where(begins).distinct().order_by(RECEPTIONS.c.image_id).limit(2)
+    ids = connection.execute(named).scalars().all()
+    if not ids or (len(ids) > 1 and ids[0] != image_id):
+        return None
+    image_id = ids[0]
     query = select(RECEPTIONS).where(RECEPTIONS.c.image_id == image_id).order_by(RECEPTIONS.c.received_at_us)
     told = [_told(row, late_before_us) for row in connection.execute(query).mappings()]
     main = next((row for row in told if row["is_main"]), None)

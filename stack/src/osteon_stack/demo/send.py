@@ -140,7 +140,9 @@ def _post(client: httpx.Client, url: str, instance: bytes) -> str:
 def _failure(answer: httpx.Response) -> str:
     """The reason that a STOW-RS response gives for its first failed instance (PS3.18 table I.2-2)."""
     try:
-        failed = answer.json()["00081198"]["Value"][0]
+        told = answer.json()
+        # Failed SOP Sequence; Other Failures Sequence where the door could not name the instance.
+        failed = (told["00081198"] if "00081198" in told else told["0008119A"])["Value"][0]
     except (ValueError, KeyError, TypeError, IndexError):
         return answer.text[:120]
     comment = failed.get("00000902", {}).get("Value", [""])[0]
