@@ -10,10 +10,11 @@ import pytest
 
 from osteon.bus import Context, Outgoing, Table, connect
 from osteon.bus.brake import brake
+from osteon.bus.dead_letters import Selection, waiting
 from osteon.bus.kafka import _Follower
 from osteon.bus.record import Record, Sending
 from osteon.bus.wire import Batch, Committed, Reader, Refused
-from osteon.contracts import ImageDeidentified
+from osteon.contracts import ImageDeidentified, ImageHarmonized
 from osteon.contracts.topics import STAGE_BRAKED
 from osteon.errors import Fatal, Passing
 
@@ -165,6 +166,26 @@ def test_reading_much_takes_as_long_as_it_takes_and_shows_life(kafka_scene: Any)
 
     assert len(records) == 6000
     assert turns[-1] - turns[0] > patience_s
+
+
+def test_an_item_whose_output_is_larger_than_the_broker_takes_is_a_dead_letter_without_its_original(
+    kafka_scene: Any,
+) -> None:
+    def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+        outputs: Sequence[Outgoing] = kafka_scene.stage().work(message, context)
+        if message.image_id.startswith("huge") and isinstance(outputs[0].message, ImageHarmonized):
+            outputs[0].message.release_set = "x" * 2_000_000
+        return outputs
+
+    kafka_scene.send("good-a", "huge-b", "good-c", patient="one")
+    with kafka_scene.running(work=work) as running:
+        outcomes = kafka_scene.wait(3)
+
+    (letter,) = kafka_scene.dead()
+    assert running.error is None
+    assert outcomes == once("good-a", "huge-b", "good-c")
+    assert (letter.image_id, letter.reason, letter.original.value) == ("huge-b", "record-too-large", b"")
+    assert waiting(kafka_scene.bus, Selection(kafka_scene.name)) == []
 
 
 def test_a_table_misses_nothing_that_came_before_the_bus_went_away(

@@ -4,7 +4,8 @@ record.py        a record, what goes out, CloudEvents headers
 wire.py          what a bus must be able to do
 kafka.py         Apache Kafka; kafka_reader.py, kafka_writer.py and kafka_topics.py are its parts
 memory.py        a bus in memory, for unit tests
-stage.py         the loop: poll, claim, work, commit
+stage.py         what a stage is
+running.py       its loop: poll, claim, work, commit
 claims.py        durable attempts, noted beside the committed offsets
 outcome.py       attempts at one record, and what each kind of error leads to
 produce.py       outcomes as records: outputs, set aside, dead letters

@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from osteon.bus import dead_letters as letters
 from osteon.bus.dead_letters import Selection
 from osteon.bus.kafka import KafkaBus, connect
+from osteon.bus.produce import TOO_LARGE
 from osteon.bus.table import Table
 from osteon.contracts import Brake, DeadLetter
 from osteon.contracts.topics import STAGE_BRAKED, TOPICS
@@ -40,7 +41,7 @@ def list_letters(stage: StageName = "", reason: Reason = "", image: Image = "") 
     grid = _grid("id", "reason", "attempts", "image", "at", "replayed")
     for letter in letters.list_all(bus, selection):
         at = letter.at.ToDatetime().isoformat(" ", "seconds")
-        replayed = "" if letter.id in waiting else "yes"
+        replayed = "can't be" if letter.reason == TOO_LARGE else "" if letter.id in waiting else "yes"
         grid.add_row(letter.id, letter.reason, str(letter.attempts), letter.image_id, at, replayed)
     _wide().print(grid)
 

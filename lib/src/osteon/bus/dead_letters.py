@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from osteon.bus.produce import TOO_LARGE
 from osteon.bus.record import REPLAY_OF, Headers, Sending, header
 from osteon.bus.wire import Bus, Refused
 from osteon.contracts import DeadLetter
@@ -42,8 +43,11 @@ def find(bus: Bus, letter_id: str) -> DeadLetter:
 
 
 def waiting(bus: Bus, selection: Selection) -> list[DeadLetter]:
-    """Those that `selection` takes and that were not replayed yet, each once. Raises Passing."""
-    letters = {letter.id: letter for letter in list_all(bus, selection)}
+    """Those that `selection` takes and that were not replayed yet, each once. Raises Passing.
+
+    Without those that hold no original record, because it may have been too large.
+    """
+    letters = {letter.id: letter for letter in list_all(bus, selection) if letter.reason != TOO_LARGE}
     topics = sorted({_retry(letter) for letter in letters.values()})
     replayed = {header(record.headers, REPLAY_OF) for record in bus.read(topics)} if topics else set()
     return [letter for letter_id, letter in letters.items() if letter_id not in replayed]

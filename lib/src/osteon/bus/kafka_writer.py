@@ -17,11 +17,17 @@ from concurrent.futures import Future
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka.errors import (
+    InvalidProducerEpochError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    RecordListTooLargeError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from osteon.bus.record import Place, Sending
-from osteon.bus.wire import Checkpoint, Committed, Refused
+from osteon.bus.wire import Checkpoint, Committed, Refused, TooLarge
 from osteon.errors import Fatal, Passing
 from osteon.runtime import logs
 
@@ -85,6 +91,9 @@ class KafkaWriter:
             raise Refused("there is no producer yet; renew the writer")
         try:
             self._commit(self._producer, sendings, offsets, membership, checkpoint)
+        except TooLarge:
+            self._abort()
+            raise
         except (KafkaError, ValueError) as error:
             if is_fenced(error, self._producer):
                 self._discard()
@@ -103,9 +112,15 @@ class KafkaWriter:
         deadline = time.monotonic() + self._patience.commit_s
         producer.begin_transaction()
         checkpoint("begun")
-        futures = [producer.send(one.topic, one.value, one.key, list(one.headers), one.partition) for one in sendings]
-        for future in futures:
-            future.get(timeout=max(0.001, deadline - time.monotonic()))
+        futures: list[Any] = []
+        try:
+            for one in sendings:
+                futures.append(producer.send(one.topic, one.value, one.key, list(one.headers), one.partition))
+            for future in futures:
+                future.get(timeout=max(0.001, deadline - time.monotonic()))
+        except KafkaError as error:
+            _blame([*(future.exception for future in futures), error])
+            raise
         checkpoint("produced")
         if offsets:
             positions = {
@@ -142,6 +157,13 @@ def is_fenced(error: BaseException, producer: KafkaProducer | None) -> bool:
     fencing = (ProducerFencedError, InvalidProducerEpochError)
     manager = getattr(producer, "_transaction_manager", None)
     return isinstance(error, fencing) or isinstance(getattr(manager, "last_error", None), fencing)
+
+
+def _blame(errors: Sequence[BaseException | None]) -> None:
+    """Raise TooLarge if one record failed of that; the others then failed since their transaction did."""
+    for number, error in enumerate(errors):
+        if isinstance(error, (MessageSizeTooLargeError, RecordListTooLargeError)):
+            raise TooLarge(number)
 
 
 def _within(deadline: float, call: Callable[[], object]) -> None:

@@ -13,9 +13,10 @@ from osteon.contracts import DeadLetter, ImageSetAside, OriginalRecord
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_SET_ASIDE
 from osteon.errors import OsteonError, SetAside
 
-__all__ = ["Settle", "Turn", "outgoing", "sendings", "settled", "tell"]
+__all__ = ["TOO_LARGE", "Settle", "Turn", "outgoing", "sendings", "settled", "tell"]
 
 Settle = Callable[[Sequence[Outgoing], State], Sequence[Outgoing]]
+TOO_LARGE = "record-too-large"
 # Messages of the path name the image alike, so that whoever sets it aside can say which one.
 COPIED = ("image_id", "site", "patient")
 
@@ -25,6 +26,7 @@ class Turn:
     """What one transaction will hold: its records, the items that they come from, the reasons of dead letters."""
 
     sendings: list[Sending] = field(default_factory=list)
+    owners: list[Item] = field(default_factory=list)  # one a sending: the item that it comes from
     items: list[Item] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)  # one an item; empty unless it is a dead letter
     outcomes: list[tuple[str, str]] = field(default_factory=list)  # one an item: its kind and reason, for the metrics
@@ -88,6 +90,7 @@ def _dead_letter(stage: str, item: Item, outcome: Dead) -> DeadLetter:
     record = item.record
     at = Timestamp()
     at.GetCurrentTime()
+    is_whole = outcome.reason != TOO_LARGE
     return DeadLetter(
         id=_dead_letter_id(stage, item),
         stage=stage,
@@ -100,8 +103,8 @@ def _dead_letter(stage: str, item: Item, outcome: Dead) -> DeadLetter:
             partition=record.partition,
             offset=record.offset,
             key=record.key,
-            value=record.value or b"",
-            headers=dict(record.headers),
+            value=(record.value or b"") if is_whole else b"",
+            headers=dict(record.headers) if is_whole else {},
         ),
         at=at,
     )

@@ -9,13 +9,21 @@ from osteon.bus.record import Outgoing, Place, Record, Sending
 from osteon.contracts.topics import Topic
 from osteon.errors import OsteonError
 
-__all__ = ["Batch", "Bus", "Checkpoint", "Committed", "Publisher", "Reader", "Refused", "Writer"]
+__all__ = ["Batch", "Bus", "Checkpoint", "Committed", "Publisher", "Reader", "Refused", "TooLarge", "Writer"]
 
 Checkpoint = Callable[[str], None]
 
 
 class Refused(OsteonError):
     """A commit that did not happen, or of which it is not known. Only the committed offsets tell."""
+
+
+class TooLarge(Refused):
+    """A commit that did not happen since the bus takes no record as large as the `number`-th."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("a record is larger than the bus takes")
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,8 @@ class Writer(Protocol):
     ) -> None:
         """Write all of `sendings` and `offsets`, or nothing. Blocks, with a deadline.
 
-        Raises Refused if that failed or is not known to have worked; then `renew` comes next.
+        Raises Refused if that failed or is not known to have worked; then `renew` comes next. TooLarge says which of
+        `sendings` was at fault.
         Raises Fatal if another process took over this writer's id.
         """
 
