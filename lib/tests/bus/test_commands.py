@@ -50,6 +50,14 @@ def test_dead_letters_are_listed_shown_and_replayed_from_the_command_line(kafka_
     assert [line.split()[-1] for line in lines if letter.id in line] == ["yes"]
 
 
+@pytest.mark.parametrize("given", [(), ("--all", "--stage", "harmonize")])
+def test_nothing_is_replayed_unless_it_is_said_what(kafka: str, given: tuple[str, ...]) -> None:
+    replayed = osteon(kafka, "dead-letters", "replay", *given)
+
+    assert replayed.returncode == 1
+    assert "--all alone" in " ".join(replayed.stderr.split())
+
+
 def test_a_dead_letter_that_does_not_exist_is_told_in_one_line(kafka_scene: Any) -> None:
     kafka_scene.send("good-a")
 

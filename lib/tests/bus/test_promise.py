@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from osteon.bus import Context, Outgoing, State, Table
+from osteon.bus import Context, Outgoing, State, Table, dead_letters
 from osteon.bus.dead_letters import Selection, replay
 from osteon.bus.record import REPLAY_OF, Sending, header
 from osteon.contracts import ImageDeidentified, ImageReceived, ImageSetAside
@@ -192,6 +192,26 @@ def test_a_dead_letter_is_replayed_into_its_stage_alone_and_once(scene: Any) -> 
 
 def _healed(message: ImageDeidentified) -> ImageDeidentified:
     return ImageDeidentified(image_id=message.image_id.replace("poison", "good"), patient=message.patient)
+
+
+def test_who_is_late_when_two_replay_at_once_is_told_so(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.send("poison-a")
+    with scene.running():
+        scene.wait(1)
+    look, selection, others = dead_letters.waiting, Selection(scene.name), list[str]()
+
+    def look_and_be_overtaken(bus: Any, wanted: Selection) -> Any:
+        monkeypatch.undo()
+        found = look(bus, wanted)
+        others.extend(letter.image_id for letter in replay(bus, scene.name, wanted))
+        return found
+
+    monkeypatch.setattr(dead_letters, "waiting", look_and_be_overtaken)
+
+    with pytest.raises(Passing, match="at the same time"):
+        replay(scene.bus, scene.name, selection)
+
+    assert others == ["poison-a"]
 
 
 def test_a_replayed_letter_that_fails_again_can_be_replayed_again(scene: Any) -> None:

@@ -58,11 +58,14 @@ def replay_letters(
     reason: Reason = "",
     letter_id: LetterId = "",
     image: Image = "",
+    every: Annotated[bool, typer.Option("--all", help="every one, of all stages")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be replayed")] = False,
 ) -> None:
     """Send dead letters back to their stage. Example: osteon dead-letters replay --reason triton-fails --dry-run."""
     settings = read_settings(Settings)
     selection = Selection(stage, reason, letter_id, image)
+    if every == (selection != Selection()):
+        raise Fatal("say which: --stage, --reason, --id or --image; or --all alone")
     bus = connect(settings.kafka_servers)
     found = letters.waiting(bus, selection) if dry_run else letters.replay(bus, settings.site, selection)
     for letter in found:

@@ -8,7 +8,7 @@ from osteon.bus.record import REPLAY_OF, Headers, Sending, header
 from osteon.bus.wire import Bus, Refused
 from osteon.contracts import DeadLetter
 from osteon.contracts.topics import DEAD_LETTER
-from osteon.errors import Passing, Poison
+from osteon.errors import Fatal, Passing, Poison
 
 __all__ = ["Selection", "find", "list_all", "replay", "waiting"]
 
@@ -66,6 +66,8 @@ def replay(bus: Bus, site: str, selection: Selection) -> list[DeadLetter]:
             writer.commit(_sendings(letters), {}, None)
     except Refused as error:
         raise Passing("bus", f"nothing is known to be replayed; look and try again: {error}") from None
+    except Fatal:
+        raise Passing("bus", "somebody else replays at the same time; look what is left, and try again") from None
     finally:
         writer.close()
     return letters
