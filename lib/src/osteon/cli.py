@@ -1,7 +1,11 @@
-"""`osteon …`: one command line; each distribution adds its commands by the entry points `osteon.commands`."""
+"""`osteon …`: one command line; each distribution adds its commands by the entry points `osteon.commands`.
 
+Where a stack runs on this machine, it tells by the entry points `osteon.environment` how its parts are reached, so that
+commands find them without settings. What the environment says itself goes first.
+"""
+
+import os
 import sys
-from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import typer
@@ -15,20 +19,25 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run one command. Exit code 0 only on success; an Osteon error is one line, not a trace."""
-    app = typer.Typer(no_args_is_help=True, help="Finds atypical femur fractures that people overlook.")
+    try:
+        _run()
+    except OsteonError as error:
+        text = f"[bold red]error:[/] {escape(str(error))}"
+        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _run() -> None:
+    for source in entry_points(group="osteon.environment"):
+        for name, value in source.load()().items():
+            os.environ.setdefault(name, value)
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, help="Finds atypical femur fractures that people overlook."
+    )
     for found in sorted(entry_points(group="osteon.commands"), key=lambda entry: entry.name):
         if not sys.argv[1:] or sys.argv[1] in (found.name, "--help"):
             app.add_typer(found.load(), name=found.name)
         else:
             # Named so that a mistyped command is told apart; loaded only when it is wanted.
             app.add_typer(typer.Typer(), name=found.name)
-    _tell(app)
-
-
-def _tell(app: Callable[[], None]) -> None:
-    try:
-        app()
-    except OsteonError as error:
-        text = f"[bold red]{type(error).__name__}:[/] {escape(str(error))}"
-        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
-        sys.exit(1)
+    app()

@@ -1,6 +1,7 @@
 """`osteon stack …` and `osteon doctor`."""
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -14,12 +15,12 @@ from rich.table import Table
 
 from osteon.errors import Fatal
 from osteon_stack.parts import PARTS
-from osteon_stack.ports import ports_from
+from osteon_stack.ports import HOST, ports_from
 from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
 
-__all__ = ["STATE", "doctor", "stack", "up"]
+__all__ = ["STATE", "doctor", "local_environment", "stack", "up"]
 
 stack = typer.Typer(no_args_is_help=True, help="The same parts as on a cluster, as processes on this machine.")
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
@@ -96,15 +97,24 @@ def logs(
 
 @stack.command("env")
 def environment(folder: Folder = STATE) -> None:
-    """Print the settings by which other commands find this stack, as its administrator.
+    """Print the settings by which programs other than `osteon` find this stack, as its administrator.
 
-    Example: eval "$(osteon stack env)"; osteon release list
+    Example: eval "$(osteon stack env)"
     """
-    running = _running(folder)
-    if not is_supervised(running.folder):
+    known = local_environment(folder)
+    if not known:
         raise Fatal("the stack does not run; start it: osteon stack up")
-    for name, value in common_environment(running.folder, running.ports, "admin").items():
+    for name, value in known.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+
+
+def local_environment(folder: Path | None = None) -> dict[str, str]:
+    """How the parts of the stack that runs on this machine are reached, as settings; empty where none runs."""
+    found = _running(folder or Path(os.environ.get("OSTEON_STACK_FOLDER", STATE)))
+    if not is_supervised(found.folder):
+        return {}
+    console = {"OSTEON_CONSOLE_URL": f"http://{HOST}:{found.ports.console}"}
+    return {**common_environment(found.folder, found.ports, "admin"), **console}
 
 
 @doctor.callback()

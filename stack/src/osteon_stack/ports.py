@@ -1,6 +1,7 @@
 """Which port each part listens on; each can be set, as `OSTEON_STACK_KAFKA_PORT=19092`."""
 
 import dataclasses
+import difflib
 import os
 import random
 import socket
@@ -59,6 +60,11 @@ class Ports:
 def ports_from(environ: Mapping[str, str] = os.environ) -> Ports:
     """The default ports, with those that the environment sets. Raises Fatal that names a wrong setting."""
     given = {}
+    known = [_setting(field.name) for field in dataclasses.fields(Ports)]
+    for name in environ:
+        if name.startswith("OSTEON_STACK_") and name.endswith("_PORT") and name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            raise Fatal(f"{name} is no port of the stack" + (f"; did you mean {nearest[0]}?" if nearest else ""))
     for field in dataclasses.fields(Ports):
         if text := environ.get(_setting(field.name)):
             if not text.isdecimal():

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.errors import OsteonError
+from osteon.runtime import logs
 from osteon_stack.part import Part, ask_to_end, kill, spawn
 from osteon_stack.parts import build
 from osteon_stack.state import PartState, read_wanted, supervising, write_states
 
 __all__ = ["Watched", "supervise"]
+
+LOGGER = logs.logger(__name__)
 
 TICK_S = 0.2
 FIRST_PAUSE_S = 0.5
@@ -159,8 +162,11 @@ def _tell(watched: dict[str, Watched], folder: Path, told: tuple[PartState, ...]
     states = tuple(one.told() for one in watched.values())
     if states != told:
         write_states(folder, states)
+        for state in set(states) - set(told):
+            LOGGER.info("part changed", extra={"part": state.name, "state": state.state, "why": state.why})
     return states
 
 
 if __name__ == "__main__":
+    logs.start("supervisor")
     sys.exit(supervise(Path(sys.argv[1])))

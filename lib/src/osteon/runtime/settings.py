@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from osteon.errors import Fatal
@@ -26,13 +26,13 @@ class Settings(BaseSettings):
     site: str = "local"
     """The hospital whose images this process works; part of pseudonyms and transactional ids."""
 
-    ordinal: int = 0
+    ordinal: int = Field(0, ge=0)
     """The number of this instance of its service, from 0; must be stable over restarts."""
 
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 
-    health_port: int = 0
+    health_port: int = Field(0, ge=0, le=65535)
     """Port of /healthz, /readyz and /metrics; 0 turns them off."""
 
     health_host: str = "127.0.0.1"

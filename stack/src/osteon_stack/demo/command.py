@@ -3,11 +3,12 @@
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -64,8 +65,8 @@ def run(
         ("files sent", str(len(rows))),
         ("seen in an earlier run", str(n_before)),
         ("outcomes", ", ".join(f"{n} {state}" for state, n in Counter(row.state for row in rows).most_common())),
-        ("not as it should be", str(sum(not row.is_as_expected for row in rows))),
-        ("planted identifiers found behind the door", f"{len(leaks)} places, of {len(planted)} strings planted"),
+        ("not as it should be" if files else "without an outcome", str(sum(not row.is_as_expected for row in rows))),
+        *([_leaked(leaks, planted)] if planted else []),
         ("time", f"{time.monotonic() - began:.0f} s"),
     ]
     report.write_text(write_report(rows, facts, store))
@@ -116,18 +117,29 @@ def _doors(ports: Ports) -> Doors:
     )
 
 
+def _leaked(leaks: Sequence[str], planted: Set[str]) -> tuple[str, str]:
+    return "planted identifiers found behind the door", f"{len(leaks)} places, of {len(planted)} strings planted"
+
+
 def _show(rows: Sequence[Row], facts: Sequence[tuple[str, str]], leaks: Sequence[str]) -> None:
-    table = Table("file", "site", "door", "state", "why", "atypical", "s", "as expected", title="What came out")
+    table = Table(title="What came out", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("file", overflow="fold")
+    for name in ("image", "site", "door", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for name in ("atypical", "s"):
+        table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             row.name,
+            row.image_id[:6],
             row.site,
             row.door,
             row.state,
-            row.reason or row.explanation,
+            (row.reason or row.explanation)
+            + ("" if row.is_as_expected else f" [bold red]expected: {row.expected or 'an outcome'}[/]"),
             "" if row.probability is None else f"{row.probability:.2f}",
             "" if row.seconds is None else f"{row.seconds:.1f}",
-            "yes" if row.is_as_expected else f"[bold red]no, {row.expected or 'no outcome'}[/]",
         )
     SCREEN.print(table)
     for name, value in facts:
@@ -142,7 +154,7 @@ Look at [bold]{report}[/]. The stack runs on:
   .venv/bin/osteon track              the state of every image
   .venv/bin/osteon track <image id>   one image through all stages
   .venv/bin/osteon doctor             what is wrong, and what to do
-  {console}/api/images                the same as JSON
   make demo                           again: it recognises what it has seen
   make down                           stop all parts
-"""
+
+The same as JSON: {console}/api/images"""

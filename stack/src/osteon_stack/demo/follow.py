@@ -127,6 +127,7 @@ def outcomes(
     """
     conflicts = {one: _conflicts(state) for one, state in known.items()}
     settled: set[str] = set(seen_before)
+    shown: set[str] = set()
     rows = []
     for one in sent:
         answer = answers[one.parcel.path]
@@ -136,8 +137,11 @@ def outcomes(
         elif one.image_id not in settled:
             row = _row(one, state)
             settled.add(one.image_id)
+        elif one.image_id in shown:  # its outcome is that of the first file of this UID, and stands there
+            row = _row(one, {"reason": "same UID as an earlier file"}, "seen-before")
         elif one.image_id in seen_before:
             row = _row(one, state, "seen-before")
+            shown.add(one.image_id)
         elif conflicts[one.image_id] and one.expected != "duplicate":
             row = _row(one, conflicts[one.image_id].pop())
         else:

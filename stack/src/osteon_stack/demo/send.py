@@ -107,7 +107,7 @@ def _store(association: Association, path: Path) -> str:
     try:
         status = association.send_c_store(path)
     except (ValueError, AttributeError, RuntimeError) as error:
-        return f"can't be sent by C-STORE: {type(error).__name__}"
+        return f"can't be sent by C-STORE: {error or type(error).__name__}"
     if "Status" not in status:
         return "the association was aborted"
     if status.Status in (0x0000, 0xB000, 0xB006, 0xB007):
