@@ -314,6 +314,16 @@ def test_a_missing_offset_is_fatal(scene: Any, until: Until, without_reader: Cal
     assert "no offset" in str(running.error)
 
 
+def test_a_topic_that_ends_before_what_was_read_of_it_is_fatal_to_who_follows_it(scene: Any) -> None:
+    scene.send("good-a", patient="one")
+    name = f"test.{scene.name}.in"
+    (record,) = scene.bus.read([name])
+
+    assert next(scene.bus.follow([name], {record.place: record.offset})) == record
+    with pytest.raises(Fatal, match="made anew"):
+        next(scene.bus.follow([name], {record.place: record.offset + 2}))
+
+
 def test_a_second_instance_with_the_same_name_ends_the_first_at_its_next_record(scene: Any, until: Until) -> None:
     with scene.running() as first:
         scene.send("good-a")

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 from osteon.bus import MemoryBus
 from osteon.bus.record import Sending
 from osteon.contracts.topics import TOPICS
+from osteon.errors import Fatal
 from osteon.runtime.health import Health
 from osteon_console.query import images
 from osteon_console.track import QUIET_S, Tracker
@@ -97,3 +98,19 @@ def test_two_trackers_on_one_database_count_nothing_twice(
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM events")).scalar() == 80
         assert connection.execute(text("SELECT max(n_outcomes) FROM receptions")).scalar() == 1
+
+
+def test_a_topic_that_was_made_anew_stops_the_console_which_says_what_to_do(
+    database: Callable[[], Engine], bus: MemoryBus, start: Callable[[Engine], Tracker]
+) -> None:
+    story = Story()
+    story.answer("a")
+    put(bus, story)
+    engine = database()
+    start(engine)
+    wait_until(lambda: states(engine) == ["classified"])
+    anew = MemoryBus()
+    anew.provision(TOPICS)
+
+    with pytest.raises(Fatal, match="Delete the console's database"):
+        Tracker(engine, anew, Health()).run(threading.Event())

@@ -13,7 +13,7 @@ from osteon.bus import kafka_topics
 from osteon.bus.kafka_reader import KafkaReader, record_of
 from osteon.bus.kafka_writer import KafkaWriter, Patience, discard
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
-from osteon.bus.wire import Refused
+from osteon.bus.wire import Refused, made_anew
 from osteon.contracts.topics import Topic
 from osteon.errors import Passing
 
@@ -222,10 +222,15 @@ class _Follower:
             ]
             self._consumer.assign(self._parts)
             beginnings = self._consumer.beginning_offsets(self._parts)
+            ends = self._uncommitted.end_offsets(self._parts) if positions else {}
         except KafkaError as error:
             raise Passing("bus", f"Kafka can't be reached: {type(error).__name__}") from None
         for part in self._parts:
-            at = (positions or {}).get((part.topic, part.partition), 0)
+            place = (part.topic, part.partition)
+            at = (positions or {}).get(place, 0)
+            if at > ends.get(part, at):
+                self.close()
+                raise made_anew(place)
             self._consumer.seek(part, max(at, beginnings[part]))
 
     def poll(self, timeout_s: float) -> list[Record]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
-from osteon.bus.wire import Batch, Checkpoint, Committed, Refused
+from osteon.bus.wire import Batch, Checkpoint, Committed, Refused, made_anew
 from osteon.contracts.topics import Topic
 from osteon.errors import Fatal
 
@@ -80,6 +80,9 @@ class MemoryBus:
     ) -> Iterator[Record]:
         names = {_name(topic) for topic in topics}
         ahead = dict(positions)
+        for place, at in ahead.items():
+            if place[0] in names and at > len(self.logs.get(place, ())):
+                raise made_anew(place)
         while stop is None or not stop.is_set():
             yield from self.beyond(names, ahead)
             with self.changed:

@@ -7,9 +7,20 @@ from typing import Any, Protocol
 
 from osteon.bus.record import Outgoing, Place, Record, Sending
 from osteon.contracts.topics import Topic
-from osteon.errors import OsteonError
+from osteon.errors import Fatal, OsteonError
 
-__all__ = ["Batch", "Bus", "Checkpoint", "Committed", "Publisher", "Reader", "Refused", "TooLarge", "Writer"]
+__all__ = [
+    "Batch",
+    "Bus",
+    "Checkpoint",
+    "Committed",
+    "Publisher",
+    "Reader",
+    "Refused",
+    "TooLarge",
+    "Writer",
+    "made_anew",
+]
 
 Checkpoint = Callable[[str], None]
 
@@ -24,6 +35,11 @@ class TooLarge(Refused):
     def __init__(self, number: int) -> None:
         super().__init__("a record is larger than the bus takes")
         self.number = number
+
+
+def made_anew(place: Place) -> Fatal:
+    """What to say of a partition that ends before what was read of it."""
+    return Fatal(f"{place[0]}, partition {place[1]}, ends before what was read of it: the topic was made anew")
 
 
 @dataclass(frozen=True)
@@ -147,7 +163,10 @@ class Bus(Protocol):
         positions: Mapping[Place, int],
         stop: threading.Event | None = None,
     ) -> Iterator[Record]:
-        """Committed records for ever, in order within a partition, from `positions` (by default the beginning)."""
+        """Committed records for ever, in order within a partition, from `positions` (by default the beginning).
+
+        Raises Passing, or Fatal where a position lies beyond the end: that topic was made anew.
+        """
 
     def tail(self, topic: Topic) -> "Tail":
         """A reader outside of any group that follows one topic from its beginning."""

@@ -21,7 +21,7 @@ from osteon.bus.record import REPLAY_OF, Record, header
 from osteon.bus.wire import Bus
 from osteon.contracts import DeadLetter
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
-from osteon.errors import Passing
+from osteon.errors import Fatal, Passing
 from osteon.runtime import logs
 from osteon.runtime.health import Health
 from osteon_console.feed import batches
@@ -140,7 +140,10 @@ class Tracker:
         return not self._health.unready and self._clock() - self._busy_at > QUIET_S
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the topics until `stop`. A bus or a database that is away is waited for."""
+        """Follow the topics until `stop`. A bus or a database that is away is waited for.
+
+        Raises Fatal where a topic was made anew, so that what the database holds is of another life.
+        """
         while not stop.is_set():
             try:
                 self._follow(stop)
@@ -151,6 +154,9 @@ class Tracker:
                 self._health.ready("track", False)
                 self._health.alive()
                 stop.wait(RETRY_S)
+            except Fatal as error:
+                # Not by itself: the database may tell of images that the topics have let go of.
+                raise Fatal(f"{error}. Delete the console's database; it is built again from the topics") from None
 
     def _follow(self, stop: threading.Event) -> None:
         begin = positions(self._engine)
