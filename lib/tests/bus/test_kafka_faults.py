@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from osteon.bus import Context, Outgoing, Table, connect
 from osteon.bus.brake import brake
@@ -168,13 +170,19 @@ def test_reading_much_takes_as_long_as_it_takes_and_shows_life(kafka_scene: Any)
     assert turns[-1] - turns[0] > patience_s
 
 
+@pytest.mark.parametrize("size", [50_000, 2_000_000])  # too much for this topic, or for any: the client refuses it
 def test_an_item_whose_output_is_larger_than_the_broker_takes_is_a_dead_letter_without_its_original(
-    kafka_scene: Any,
+    kafka_scene: Any, size: int
 ) -> None:
+    limit = {"max.message.bytes": "20000"}
+    admin = KafkaAdminClient(bootstrap_servers=kafka_scene.servers)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"test.{kafka_scene.name}.out", limit)])
+    admin.close()
+
     def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
         outputs: Sequence[Outgoing] = kafka_scene.stage().work(message, context)
         if message.image_id.startswith("huge") and isinstance(outputs[0].message, ImageHarmonized):
-            outputs[0].message.release_set = "x" * 2_000_000
+            outputs[0].message.release_set = "x" * size
         return outputs
 
     kafka_scene.send("good-a", "huge-b", "good-c", patient="one")
