@@ -3,6 +3,7 @@
 import io
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from minio import Minio
 from minio.error import S3Error
 from numpy.typing import NDArray
 
+from osteon_stack.kafka import _prepare
+from osteon_stack.ports import free_ports
 from osteon_stack.seaweedfs import BUCKETS
 
 CONFIG = """
@@ -124,3 +127,12 @@ def test_requests_of_different_shapes_do_not_disturb_each_other(tiny: Any) -> No
 
     for image, answer in zip(images, answers, strict=True):
         np.testing.assert_array_equal(answer, session.run(None, {"image": image})[0])
+
+
+def test_a_broker_is_prepared_whatever_its_id_begins_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15)))  # a dash, in base 64
+
+    _prepare(tmp_path / "kafka", free_ports())
+
+    (properties,) = (tmp_path / "kafka").rglob("meta.properties")
+    assert "cluster.id=-" in properties.read_text()

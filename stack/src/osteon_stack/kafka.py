@@ -98,7 +98,8 @@ def _prepare(home: Path, ports: Ports) -> None:
     if (home / "data" / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = (*_java(home), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+    identity = f"--cluster-id={cluster}"  # joined: one in 64 begins with a dash
+    command = (*_java(home), "kafka.tools.StorageTool", "format", identity, "-c", str(properties))
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise Fatal(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
