@@ -20,12 +20,12 @@ from osteon.bus.claims import Lane
 from osteon.bus.isolate import apart
 from osteon.bus.outcome import Dead, Dependencies, Done, Item, Outcome, Stopped, Unknown, attempt
 from osteon.bus.produce import TOO_LARGE, Turn, outgoing, sendings, settled, tell
-from osteon.bus.record import Place, Record, event_headers, sending
+from osteon.bus.record import Place, Record, event_headers, header, sending
 from osteon.bus.state import State
 from osteon.bus.wire import Batch, Bus, Committed, Reader, Refused, TooLarge, Writer
 from osteon.bus.workers import Workers
 from osteon.errors import Fatal, Passing
-from osteon.runtime import logs, metrics
+from osteon.runtime import logs, metrics, trace
 from osteon.runtime.health import Health
 
 if TYPE_CHECKING:
@@ -235,7 +235,8 @@ class Running:
             self.lanes[item.record.place].items.popleft()
         for place, at in offsets.items():
             self.lanes[place].offset = at.offset
-        for kind, reason in turn.outcomes:
+        for item, (kind, reason) in zip(turn.items, turn.outcomes, strict=True):
+            LOGGER.info("record worked", extra={**_told(item), "outcome": kind, "reason": reason})
             metrics.RECORDS.labels(self.stage.name, kind).inc()
             if kind == "set-aside":
                 metrics.SET_ASIDE.labels(self.stage.name, reason).inc()
@@ -339,6 +340,14 @@ class Running:
         self.reader.close()
         self.writer.close()
         self.brakes.close()
+
+
+def _told(item: Item) -> dict[str, Any]:
+    """Whose record it was, as far as a log may know."""
+    return {
+        "image_id": getattr(item.message, "image_id", ""),
+        "trace_id": trace.trace_id(header(item.record.headers, "traceparent")),
+    }
 
 
 def _at(record: Record) -> dict[str, Any]:
