@@ -224,7 +224,7 @@ class _Follower:
             beginnings = self._consumer.beginning_offsets(self._parts)
             ends = self._uncommitted.end_offsets(self._parts) if positions else {}
         except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be reached: {type(error).__name__}") from None
+            raise Passing("bus", f"Kafka can't be reached at {', '.join(servers)} ({type(error).__name__})") from None
         for part in self._parts:
             place = (part.topic, part.partition)
             at = (positions or {}).get(place, 0)

@@ -70,7 +70,7 @@ class KafkaReader:
             )
             missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
         except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be reached: {type(error).__name__}") from None
+            raise Passing("bus", f"Kafka can't be reached at {', '.join(servers)} ({type(error).__name__})") from None
         if missing:
             self._consumer.close()
             raise Fatal(f"topic {', '.join(missing)} does not exist: run `osteon topics provision`")
