@@ -12,7 +12,7 @@ IMAGES ?=
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench up down status logs proto lock models clean
+.PHONY: help demo test check bench faults up down status logs proto lock models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ check: .venv/development ## format, lint, types, imports, generated code, lock
 
 bench: .venv/streaming ## measure the path against what the hardware could do; writes bench/latest.json
 	$(BIN)/python -m bench
+
+faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n
+	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES))
 
 proto: .venv/development ## compile the contracts
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=lib/src --pyi_out=lib/src proto/osteon/v1/*.proto
