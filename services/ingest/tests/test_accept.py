@@ -194,8 +194,8 @@ HEADERS: dict[str, tuple[str, dict[str, object]]] = {
     "spacing absurd": ("no-spacing", {"PixelSpacing": ["1e-30", "1e-30"]}),
     "all one value": ("blank", {"PixelData": b"\7\0" * 64 * 64}),
     "two classes": ("unreadable", {"SOPClassUID": ["1.2.3", "1.2.4"]}),
-    "our own": ("own-output", {"DeidentificationMethod": "Osteon PS3.15 Basic Profile 1"}),
-    "our own, cleaned again": ("own-output", {"DeidentificationMethod": ["Osteon PS3.15 Basic Profile 1", "other"]}),
+    "our own": ("own-output", {"DeidentificationMethod": "Osteon PS3.15 Basic Profile 2"}),
+    "our own, cleaned again": ("own-output", {"DeidentificationMethod": ["Osteon PS3.15 Basic Profile 2", "other"]}),
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from osteon.errors import Fatal, Poison
 from osteon.store import MemoryStore
-from osteon_ingest.identity import Keys, device_pseudonym, image_id, new_uid, pseudonym, shift_date, shift_days
+from osteon_ingest.identity import Keys, device_pseudonym, image_id, new_uid, pseudonym, shift_date, shift_of
 from osteon_ingest.seal import seal, unseal
 from osteon_ingest.vault import Entry, lock_away, take_out
 
@@ -109,7 +109,7 @@ def test_a_new_uid_is_valid_and_says_nothing_of_the_old(uid: str) -> None:
 
 @given(st.dates(min_value=datetime(1920, 1, 1).date()), st.dates(min_value=datetime(1920, 1, 1).date()), st.text())
 def test_intervals_between_a_patients_dates_stay(first: datetime, second: datetime, patient: str) -> None:
-    days = shift_days(KEYS, patient)
+    days = shift_of(KEYS, patient).days
 
     moved = [datetime.strptime(shift_date(f"{one:%Y%m%d}", days), "%Y%m%d").date() for one in (first, second)]
 

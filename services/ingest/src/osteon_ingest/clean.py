@@ -11,12 +11,13 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from osteon_ingest.identity import Keys, new_uid, shift_date
-from osteon_ingest.profile import words
+from osteon_ingest.identity import Keys, Shift, new_uid, shift_date, shift_time
+from osteon_ingest.profile import kept, names, words
 
 __all__ = [
     "DROP",
     "LUT_DATA",
+    "LUT_DESCRIPTOR",
     "PIXEL_DATA",
     "cut_table",
     "dummy",
@@ -36,11 +37,12 @@ DROP: Final = _Drop()
 NUMBER = re.compile(r" *[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)? *", re.ASCII)
 WHOLE_NUMBER = re.compile(r" *[-+]?\d{1,10} *", re.ASCII)
 AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
-TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)? *", re.ASCII)
-DATE_TIME = re.compile(r"(\d{8})((?:\d{2}){0,3}(?:\.\d{1,6})?([-+]\d{4})?) *", re.ASCII)
-ZONE = re.compile(r"[-+]\d{4} *", re.ASCII)
+DATE_TIME = re.compile(r"(\d{8})((?:\d{2}){0,3})(?:\.\d{1,6})?([-+]\d{4})? *", re.ASCII)
+ZONE = re.compile(r"(-(0\d|1[0-2])|\+(0\d|1[0-4]))(00|15|30|45) *", re.ASCII)  # PS3.3 C.12.1.1: -1200 to +1400
+SHORT = re.compile(r"\d{1,2}", re.ASCII)  # how many views, and the like
 OLDEST_YEARS = 90  # there are so few older people that an age would point at one (HIPAA, Safe Harbor)
 BINARY_NUMBERS = ("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")
+LUT_DESCRIPTOR = 0x00283002
 LUT_DATA = 0x00283006  # with the pixels themselves, the only bulk data that may stay
 PIXEL_DATA = 0x7FE00010
 NAMED_UNITS = (0x00281054, 0x00283004)  # Rescale Type and Modality LUT Type: LO, but of defined terms
@@ -78,11 +80,11 @@ def safe(element: DataElement) -> Any:
     if element.tag in (PIXEL_DATA, LUT_DATA):
         return element.value
     if element.VR in BINARY_NUMBERS:
-        return element.value if all(isinstance(one, int | float) for one in _each(element)) else DROP
-    if element.VR == "DS":
-        return _all_match(element, NUMBER)
-    if element.VR == "IS":
-        return _all_match(element, WHOLE_NUMBER)
+        is_number = all(isinstance(one, int | float) for one in _each(element))
+        return element.value if is_number and _is_within(element, _each(element)) else DROP
+    if element.VR in ("DS", "IS"):
+        texts = _all_match(element, NUMBER if element.VR == "DS" else WHOLE_NUMBER)
+        return texts if texts is not DROP and _is_within(element, map(float, filter(None, texts))) else DROP
     if element.VR == "AS":
         return _age(element)
     if element.VR == "CS" or element.tag in NAMED_UNITS:
@@ -98,15 +100,22 @@ def new_uids(element: DataElement, keys: Keys) -> Any:
     return [one if not one or one in UID_dictionary else new_uid(keys, one) for one in texts]
 
 
-def moved_in_time(element: DataElement, days: int) -> Any:
-    """Dates and the date in each datetime moved by `days`; times of day and time zones as they are."""
+def moved_in_time(element: DataElement, shift: Shift, time: str = "") -> Any:
+    """Dates, times and datetimes moved by `shift`; time zones as they are.
+
+    A date goes on by a day where the `time` of day that belongs to it passes midnight. Fractions of a second go: they
+    would tell one image among all of a hospital.
+    """
     texts = [str(one) for one in _each(element)]
-    if element.VR == "DA":
-        return _all([shift_date(one, days) for one in texts])
-    if element.VR == "DT":
-        return _all([_moved_datetime(one, days) for one in texts])
-    pattern = TIME if element.VR == "TM" else ZONE
-    return texts if all(pattern.fullmatch(one) for one in texts) else DROP
+    match element.VR:
+        case "DA":
+            days = shift.days + shift_time(time, shift)[1]
+            return _all([shift_date(one, days) for one in texts])
+        case "DT":
+            return _all([_moved_datetime(one, shift) for one in texts])
+        case "TM":
+            return _all([shift_time(one, shift)[0] for one in texts])
+    return texts if all(ZONE.fullmatch(one) for one in texts) else DROP
 
 
 def only_known_words(element: DataElement) -> Any:
@@ -125,11 +134,10 @@ def dummy(element: DataElement) -> Any:
 
 def cut_table(item: Dataset) -> None:
     """Leave of an item's lookup table the entries that its descriptor counts; without a descriptor, nothing."""
-    if LUT_DATA not in item:
-        return
-    counts = list(_each(item["LUTDescriptor"])) if "LUTDescriptor" in item else []
-    if len(counts) != 3:
-        del item[LUT_DATA]
+    counts = list(_each(item[LUT_DESCRIPTOR])) if LUT_DESCRIPTOR in item else []
+    if len(counts) != 3 or LUT_DATA not in item or not 1 <= counts[2] <= 16:  # bits of an entry
+        item.pop(LUT_DATA, None)
+        item.pop(LUT_DESCRIPTOR, None)
         return
     n_entries = int(counts[0]) % 2**16 or 2**16  # 0 stands for 65536 (PS3.3 C.11.1.1)
     values = item[LUT_DATA].value
@@ -147,6 +155,16 @@ def _each(element: DataElement) -> Iterable[Any]:
 
 def _all(texts: list[str]) -> Any:
     return texts if all(texts) else DROP
+
+
+def _is_within(element: DataElement, numbers: Iterable[float]) -> bool:
+    """Whether these are numbers that an attribute's meaning allows; seven digits of a patient's number are no kV."""
+    if element.tag == LUT_DESCRIPTOR:
+        return True  # `cut_table` looks at it with the table that it describes
+    bounds = kept().get(element.tag)
+    if bounds is None or bounds.low is None or bounds.high is None:
+        return element.is_empty
+    return all(bounds.low <= one <= bounds.high for one in numbers)
 
 
 def _all_match(element: DataElement, pattern: re.Pattern[str]) -> Any:
@@ -175,11 +193,22 @@ def _is_defined(text: str) -> bool:
 
 
 def _known(text: str) -> list[str]:
+    """The words of a text that are known; those that could also be a name only where nothing else could be one.
+
+    A hand is a hand in "Hand, 2 views", but may be Mr. Hand beside a word that nobody knows, or in "Hand^Dunn".
+    """
+    found = re.findall(r"[^\W_]+", text.upper())
+    may_name = bool(re.search(r"[\^=]", text)) or any(one not in words() and not SHORT.fullmatch(one) for one in found)
     # Numbers among the words are parts of defined terms; in a text they could be parts of a UID or a birthday.
-    return [word for word in re.findall(r"[^\W_]+", text.upper()) if word in words() and not word.isdigit()]
+    return [one for one in found if one in words() and not one.isdigit() and not (may_name and one in names())]
 
 
-def _moved_datetime(text: str, days: int) -> str:
+def _moved_datetime(text: str, shift: Shift) -> str:
     match = DATE_TIME.fullmatch(text)
-    moved = shift_date(match[1], days) if match else ""
-    return moved + match[2] if match and moved else ""
+    if match is None:
+        return ""
+    moved, days = shift_time(match[2], shift)
+    if match[2] and not moved:
+        return ""
+    date = shift_date(match[1], shift.days + days)
+    return date + moved + (match[3] or "") if date else ""

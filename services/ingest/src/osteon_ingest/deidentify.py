@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom import dcmwrite
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -20,6 +20,7 @@ from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon_ingest.clean import (
     DROP,
     LUT_DATA,
+    LUT_DESCRIPTOR,
     PIXEL_DATA,
     cut_table,
     dummy,
@@ -28,14 +29,14 @@ from osteon_ingest.clean import (
     only_known_words,
     safe,
 )
-from osteon_ingest.identity import Keys, shift_days
+from osteon_ingest.identity import Keys, Shift, shift_of
 from osteon_ingest.profile import OPTIONS, Action, action_for, codes
 
 __all__ = ["CLEANER", "Subject", "deidentify", "state_clean_pixels", "to_bytes"]
 
 # A UUID of our own in decimal (PS3.5, B.2): the mark of this implementation in file meta.
 IMPLEMENTATION_UID = UID("2.25.228718401234217012843925510563984277153")
-CLEANER = "Osteon PS3.15 Basic Profile 1"  # the number changes with what the cleaning does
+CLEANER = "Osteon PS3.15 Basic Profile 2"  # the number changes with what the cleaning does
 CHARACTER_SET = 0x00080005
 CODE_VALUES = ("CodeValue", "LongCodeValue", "URNCodeValue")
 CLEAN_PIXELS = "113101"
@@ -60,11 +61,12 @@ def deidentify(original: Dataset, keys: Keys, subject: Subject) -> Dataset:
     The same original gives the same copy. Text within the pixels is another matter: see
     `osteon_ingest.burnt_in` and `state_clean_pixels`. Raises SetAside: unreadable, without a class or an instance.
     """
-    days = shift_days(keys, subject.name)
+    shift = shift_of(keys, subject.name)
     with quiet_pydicom():
-        copy = _cleaned(original, keys, days)
+        copy = _cleaned(original, keys, shift)
         _name(original, copy, keys)
     copy.pop(LUT_DATA, None)
+    copy.pop(LUT_DESCRIPTOR, None)
     copy.SpecificCharacterSet = "ISO_IR 192"
     copy.PatientName = subject.patient
     copy.PatientID = subject.patient
@@ -90,7 +92,7 @@ def to_bytes(copy: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _cleaned(original: Dataset, keys: Keys, days: int) -> Dataset:
+def _cleaned(original: Dataset, keys: Keys, shift: Shift) -> Dataset:
     """What of a dataset or an item may stay."""
     copy = Dataset()
     for tag in original.keys():  # noqa: SIM118 - iterating a dataset itself would read every value
@@ -101,7 +103,7 @@ def _cleaned(original: Dataset, keys: Keys, days: int) -> Dataset:
             element = original[tag]
             if element.VR not in (dictionary_VR(tag), *dictionary_VR(tag).split(" or ")):
                 continue  # a value of another kind than the standard's is not what its name says
-            value = _new_value(element, action, keys, days)
+            value = _new_value(original, element, action, keys, shift)
             if value is not DROP:
                 copy.add(_element(element, value))
         except BROKEN_INPUT:
@@ -109,10 +111,10 @@ def _cleaned(original: Dataset, keys: Keys, days: int) -> Dataset:
     return copy
 
 
-def _new_value(element: DataElement, action: Action, keys: Keys, days: int) -> Any:
+def _new_value(original: Dataset, element: DataElement, action: Action, keys: Keys, shift: Shift) -> Any:
     """The value that stays, or DROP."""
     if element.VR == "SQ":
-        return _new_items(element, action, keys, days)
+        return _new_items(element, action, keys, shift)
     match action:
         case Action.EMPTY:
             return None
@@ -121,36 +123,43 @@ def _new_value(element: DataElement, action: Action, keys: Keys, days: int) -> A
         case Action.NEW_UID:
             return new_uids(element, keys)
         case Action.SHIFT:
-            return moved_in_time(element, days)
+            return moved_in_time(element, shift, _time_of_day(original, element))
         case Action.WORDS:
             return only_known_words(element)
     return new_uids(element, keys) if element.VR == "UI" else safe(element)
 
 
-def _new_items(element: DataElement, action: Action, keys: Keys, days: int) -> Any:
+def _time_of_day(original: Dataset, date: DataElement) -> str:
+    """The time that belongs to a date: StudyTime to StudyDate; empty if there is none."""
+    keyword = date.keyword.removesuffix("Date") + "Time"
+    value = original.get(keyword) if date.VR == "DA" and dictionary_has_tag(keyword) else None
+    return value if isinstance(value, str) else ""
+
+
+def _new_items(element: DataElement, action: Action, keys: Keys, shift: Shift) -> Any:
     """The items that stay; a sequence that lost all of them goes."""
     if action is Action.EMPTY or element.is_empty:
         return []
-    items = [kept for item in element.value if len(kept := _new_item(item, keys, days))]
+    items = [kept for item in element.value if len(kept := _new_item(item, keys, shift))]
     return items or DROP
 
 
-def _new_item(item: Dataset, keys: Keys, days: int) -> Dataset:
+def _new_item(item: Dataset, keys: Keys, shift: Shift) -> Dataset:
     """What stays of an item; of a code, all or nothing, since it could be a code for one person."""
     values = [str(item.get(keyword)) for keyword in CODE_VALUES if item.get(keyword)]
     if not values:
-        return _cleaned_item(item, keys, days)
+        return _cleaned_item(item, keys, shift)
     scheme = str(item.get("CodingSchemeDesignator", "")).strip()
     meaning = codes().get((scheme, values[0].strip()))
     if meaning is None:
         return Dataset()
-    kept = _cleaned_item(item, keys, days)
+    kept = _cleaned_item(item, keys, shift)
     kept.update(_code(values[0].strip(), meaning, scheme))
     return kept
 
 
-def _cleaned_item(item: Dataset, keys: Keys, days: int) -> Dataset:
-    kept = _cleaned(item, keys, days)
+def _cleaned_item(item: Dataset, keys: Keys, shift: Shift) -> Dataset:
+    kept = _cleaned(item, keys, shift)
     kept.pop(PIXEL_DATA, None)  # a small copy of the picture, in which nobody looks for text
     cut_table(kept)
     return kept

@@ -21,17 +21,20 @@ from osteon.errors import Fatal
 
 __all__ = [
     "Keys",
+    "Shift",
     "device_pseudonym",
     "image_id",
     "new_uid",
     "pseudonym",
     "shift_date",
-    "shift_days",
+    "shift_of",
+    "shift_time",
 ]
 
 SECRET_BYTES = 32  # 256 bits: what HMAC-SHA256 and AES-256 can use
 DISTINCT_BYTES = 16  # a random 32-byte secret has fewer with probability below 1e-12; "aaaa…" has one
 MAX_SHIFT_DAYS = 3650  # ten years: far enough to hide a date, near enough for DICOM's four-digit years
+DAY_S = 24 * 60 * 60
 EPOCH = re.compile(r"[0-9A-Za-z._-]{1,16}")
 
 
@@ -99,13 +102,23 @@ def new_uid(keys: Keys, original: str) -> str:
     return f"2.25.{int.from_bytes(digest, 'big')}"
 
 
-def shift_days(keys: Keys, patient: str) -> int:
-    """Whole days, -3650 to -1, by which all dates of a patient (a pseudonym or image id) are moved.
+@dataclass(frozen=True)
+class Shift:
+    """By how much all dates and times of a patient are moved: `days` from -3650 to -1, and `seconds` below a day."""
 
-    Whole days keep intervals, times of day and the order of a patient's images. Always into the past, so
-    that no date lies in the future.
+    days: int
+    seconds: int
+
+
+def shift_of(keys: Keys, patient: str) -> Shift:
+    """The shift of a patient (a pseudonym or image id).
+
+    One for all keeps intervals and the order of a patient's images. Always into the past, so that no date lies in the
+    future. The time of day moves too: to the second it would tell one image among all of a hospital.
     """
-    return -1 - int.from_bytes(_mac(keys.dates, patient)[:8], "big") % MAX_SHIFT_DAYS
+    digest = _mac(keys.dates, patient)
+    days = -1 - int.from_bytes(digest[:8], "big") % MAX_SHIFT_DAYS
+    return Shift(days, int.from_bytes(digest[8:16], "big") % DAY_S)
 
 
 def shift_date(text: str, days: int) -> str:
@@ -118,6 +131,23 @@ def shift_date(text: str, days: int) -> str:
     except (ValueError, OverflowError):
         return ""
     return f"{moved.year:04d}{moved.month:02d}{moved.day:02d}"
+
+
+def shift_time(text: str, shift: Shift) -> tuple[str, int]:
+    """A DICOM time HH[MM[SS]] moved, without fractions, and the days that this takes: 1 past midnight.
+
+    Empty and 0 if it is none.
+    """
+    match = re.fullmatch(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?", text.strip(" \0"), re.ASCII)
+    if match is None:
+        return "", 0
+    hours, minutes, seconds = (int(each or 0) for each in match.groups())
+    if hours > 23 or minutes > 59 or seconds > 60:  # 60: a leap second
+        return "", 0
+    days, moved = divmod(3600 * hours + 60 * minutes + min(seconds, 59) + shift.seconds, DAY_S)
+    whole = f"{moved // 3600:02d}{moved // 60 % 60:02d}{moved % 60:02d}"
+    n_digits = sum(len(each or "") for each in match.groups())
+    return whole[:n_digits], days
 
 
 def device_pseudonym(keys: Keys, *identifiers: str) -> str:

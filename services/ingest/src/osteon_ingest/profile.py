@@ -7,8 +7,9 @@ fractures needs what they keep:
 - Retain Longitudinal Temporal Information with Modified Dates: whole days, one shift a patient.
 - Clean Descriptors: of a description only words of anatomy and projection stay.
 
-The standard lets attributes that its table does not list through. Here they pass only if the standard's
-dictionary knows them and their value is of a kind that can't hold an identifier; see `osteon_ingest.clean`.
+The standard lets attributes that its table does not list through. Here only those pass that `tables/kept.csv` names,
+with a value of a kind that can't hold an identifier and, where it is a number, within the bounds that its meaning
+sets; see `osteon_ingest.clean`.
 """
 
 import csv
@@ -20,7 +21,7 @@ from importlib import resources
 from pydicom.datadict import dictionary_VR
 from pydicom.tag import BaseTag
 
-__all__ = ["OPTIONS", "Action", "Row", "action_for", "codes", "rows", "words"]
+__all__ = ["OPTIONS", "Action", "Kept", "Row", "action_for", "codes", "kept", "names", "rows", "words"]
 
 TABLES = resources.files("osteon_ingest") / "tables"
 
@@ -60,11 +61,34 @@ class Row:
     clean_descriptors: str
 
 
+@dataclass(frozen=True)
+class Kept:
+    """An attribute that stays though the standard's table does not list it; a number only from `low` to `high`."""
+
+    tag: int
+    keyword: str
+    low: float | None
+    high: float | None
+    why: str
+
+
 @cache
 def rows() -> dict[str, Row]:
     """The standard's table by tag."""
     with (TABLES / "confidentiality.csv").open(encoding="ascii") as file:
         return {line["tag"]: Row(**line) for line in csv.DictReader(file)}
+
+
+@cache
+def kept() -> dict[int, Kept]:
+    """What stays of what the standard's table does not list, and the bounds of the numbers that it lets stay."""
+    with (TABLES / "kept.csv").open(encoding="ascii") as file:
+        return {
+            int(line["tag"], 16): Kept(
+                int(line["tag"], 16), line["keyword"], _bound(line["low"]), _bound(line["high"]), line["why"]
+            )
+            for line in csv.DictReader(file)
+        }
 
 
 @cache
@@ -81,6 +105,12 @@ def words() -> frozenset[str]:
 
 
 @cache
+def names() -> frozenset[str]:
+    """Those of `words` that are also family or given names."""
+    return frozenset((TABLES / "names.txt").read_text(encoding="ascii").split())
+
+
+@cache
 def action_for(tag: int) -> Action:
     """What is done with the attribute `tag` in a dataset or an item at any depth."""
     tag = BaseTag(tag)
@@ -91,7 +121,13 @@ def action_for(tag: int) -> Action:
     except KeyError:
         return Action.REMOVE
     row = _row(tag)
-    return Action.SAFE if row is None else _resolve(row, vr)
+    if row is None:
+        return Action.SAFE if tag in kept() else Action.REMOVE
+    return _resolve(row, vr)
+
+
+def _bound(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def _row(tag: BaseTag) -> Row | None:
