@@ -28,7 +28,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack.down()
 
 
-def wait_until(is_so: Callable[[], bool], within_s: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], within_s: float = 90.0) -> None:
     deadline_s = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < deadline_s, "it did not come to be in time"

@@ -119,13 +119,13 @@ class Scene:
             + Counter(one.image_id for one in self.aside())
         )
 
-    def wait(self, n_outcomes: int, timeout_s: float = 40.0) -> Counter[str]:
+    def wait(self, n_outcomes: int, timeout_s: float = 90.0) -> Counter[str]:
         """The outcomes, once there are at least so many."""
         until(lambda: self.outcomes().total() >= n_outcomes, timeout_s, lambda: f"outcomes: {self.outcomes()}")
         return self.outcomes()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 40.0, what: Callable[[], str] = lambda: "") -> None:
+def until(condition: Callable[[], object], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"did not come true within {timeout_s:.0f} s; {what()}"

@@ -31,7 +31,7 @@ def once(*image_ids: str) -> dict[str, int]:
 
 def polled(reader: Reader) -> Batch:
     """The first batch that holds a record."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not (batch := reader.poll(0.2, 10)).records:
         assert time.monotonic() < deadline, "nothing came"
     return batch

@@ -42,7 +42,7 @@ class OwnTriton:
     def start(self) -> None:
         self.process = spawn(self.part, self.folder)
         wait_ready(self.part, self.process, self.folder)
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 90
         while not self._answers():  # gRPC waits a while before it tries a lost server again
             assert time.monotonic() < deadline_s
 

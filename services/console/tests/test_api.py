@@ -22,7 +22,7 @@ from osteon_console.track import apply
 
 from .story import NOON_MS, Story
 
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 
 
 @pytest.fixture

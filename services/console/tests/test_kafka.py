@@ -22,7 +22,7 @@ from osteon.errors import Passing
 
 from .story import Story
 
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 N_IMAGES = 30
 
 

@@ -15,7 +15,7 @@ from osteon_console.track import QUIET_S, Tracker
 
 from .story import Story
 
-WITHIN_S = 30.0
+WITHIN_S = 90.0
 
 
 @pytest.fixture

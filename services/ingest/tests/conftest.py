@@ -105,7 +105,7 @@ def as_file() -> Callable[[Dataset], bytes]:
 def eventually() -> Callable[..., None]:
     """Waits until a condition holds, or fails at the deadline."""
 
-    def wait(condition: Callable[[], object], within_s: float = 20.0) -> None:
+    def wait(condition: Callable[[], object], within_s: float = 90.0) -> None:
         deadline, pause = time.monotonic() + within_s, threading.Event()
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true in time"
