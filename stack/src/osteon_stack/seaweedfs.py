@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKETS", "RIGHTS", "admin_client", "make_buckets", "seaweedfs"]
 
-BUCKETS = ("inbox", "images", "harmonized", "vault", "models")
+BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
 
 RIGHTS = {
     "admin": ("Admin", "Read", "Write", "List", "Tagging"),
-    "ingest": ("Read:inbox", "Write:inbox", "List:inbox"),
+    "ingest": ("Read:inbox", "Write:inbox", "List:inbox", "Read:receipts", "Write:receipts", "List:receipts"),
     # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
     "accept": ("Read:inbox", "List:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault", "Read:models",
                "List:images", "List:vault", "List:models"),

@@ -13,6 +13,9 @@ RECEIVED_BYTES = Counter("osteon_door_received_bytes_total", "Bytes of images re
 DOOR_SECONDS = Histogram(
     "osteon_door_seconds", "Time from the last byte of an image to its answer (s)", ["door"], buckets=SECONDS
 )
+COMMITMENTS = Counter(
+    "osteon_door_commitments_total", "Images asked for by storage commitment, by what was answered", ["outcome"]
+)
 
 # The stages
 RECORDS = Counter("osteon_stage_records_total", "Records with an outcome", ["stage", "outcome"])

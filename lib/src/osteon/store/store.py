@@ -11,7 +11,7 @@ from osteon.store import ref as refs
 __all__ = ["BUCKETS", "Listed", "Store"]
 
 MAX_NAMED_BYTES = 1 << 20  # an entry of the vault is a kilobyte
-BUCKETS = ("inbox", "images", "harmonized", "vault", "models")
+BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
 
 
 @dataclass(frozen=True)

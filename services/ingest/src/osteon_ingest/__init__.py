@@ -3,9 +3,13 @@
 At the door
     doors.py            the ports, and the processes behind them
     receive_dimse.py    C-STORE
+    commit_storage.py   storage commitment: what is asked, and what was promised
+                        report_commitments.py sends the result to an address,
+                        report_in_place.py on the association of the request
     receive_stow.py     STOW-RS; multipart.py splits its bodies
     receive_folder.py   a watched folder
     receive.py          what all doors do: seal into the inbox, announce, then say success
+    receipts.py         what was promised, one small object for each image
     peek.py             the UIDs of an object, from its first bytes
     sweep.py            announces what a receiver that died left behind
 

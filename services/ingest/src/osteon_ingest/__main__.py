@@ -60,6 +60,15 @@ def receive_folder(settings: IngestSettings, stop: threading.Event, given: argpa
     watch_folder(settings.folder, settings.folder_look_s, threshold, stop)
 
 
+def report_commitments(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
+    """the results of storage commitments, to requesters that have an address"""
+    from osteon_ingest.report_commitments import Reporter, report_for_ever
+
+    reporter = Reporter(settings, _threshold(settings))
+    _say_ready(given)
+    report_for_ever(reporter, stop)
+
+
 def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
     """announce what was put into the inbox and never announced"""
     from osteon_ingest.sweep import Announced, sweep, sweep_for_ever
@@ -121,6 +130,7 @@ COMMANDS: dict[str, Command] = {
     "receive-dimse": receive_dimse,
     "receive-stow": receive_stow,
     "receive-folder": receive_folder,
+    "report-commitments": report_commitments,
     "sweep": sweep,
     "accept": accept,
     "work-one": work_one,

@@ -94,6 +94,8 @@ def _children(settings: IngestSettings) -> list[Child]:
     if settings.dimse_port:
         port = listen(settings.dimse_host, settings.dimse_port, "OSTEON_DIMSE_PORT")
         children += [Child(f"dimse-{n}", ("receive-dimse",), port) for n in range(settings.dimse_workers)]
+        if settings.commit_addresses:
+            children.append(Child("commitments", ("report-commitments",)))
     if settings.stow_port:
         port = listen(settings.stow_host, settings.stow_port, "OSTEON_STOW_PORT")
         children += [Child(f"stow-{n}", ("receive-stow",), port) for n in range(settings.stow_workers)]

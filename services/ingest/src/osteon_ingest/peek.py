@@ -12,7 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from osteon.errors import SetAside
 
-__all__ = ["Header", "peek"]
+__all__ = ["Header", "is_uid", "peek"]
 
 HEADER_BYTES = 1 << 16  # far more than the elements up to the UIDs need, far less than a decompression bomb makes
 
@@ -56,6 +56,11 @@ def peek(data: bytes) -> Header:
     return Header(instance, sop_class, _uid(dataset, STUDY_INSTANCE_UID))
 
 
+def is_uid(text: str) -> bool:
+    """Whether `text` can be a UID: digits and dots, 64 at most."""
+    return _VALID_UID.fullmatch(text) is not None
+
+
 def _dataset(stream: BinaryIO, transfer_syntax: str) -> Dataset:
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         try:
@@ -85,4 +90,4 @@ def _uid(dataset: Dataset, tag: int) -> str:
     # The raw bytes: converting them would warn of, or stumble over, values that are not ours to judge.
     value = dataset.get_item(tag).value if tag in dataset else None
     text = value.decode("ascii", "replace").strip(" \0") if isinstance(value, bytes) else ""
-    return text if _VALID_UID.fullmatch(text) else ""
+    return text if is_uid(text) else ""

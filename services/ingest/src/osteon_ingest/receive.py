@@ -3,10 +3,12 @@
 1. Look at the header: without a SOP Instance UID an image has no name, and is refused.
 2. Put the sealed bytes into the inbox.
 3. Announce `image.received`, acknowledged by all replicas.
-4. Return: only now may the door tell the sender that the image is safe.
+4. Write the receipt, by which a storage commitment is answered.
+5. Return: only now may the door tell the sender that the image is safe.
 
 A process that dies between 2 and 3 leaves an object that nobody announced; the sender keeps the image and sends it
-again, and `sweep` announces the object.
+again, and `sweep` announces the object. One that dies before 4 has promised nothing: the image that comes again
+gets its receipt.
 """
 
 import time
@@ -23,6 +25,7 @@ from osteon.runtime import logs, metrics, trace
 from osteon.store import Store
 from osteon_ingest.identity import Keys, image_id
 from osteon_ingest.peek import Header, peek
+from osteon_ingest.receipts import give_receipt
 from osteon_ingest.seal import seal
 
 __all__ = ["INBOX", "SEALED", "Mismatch", "Publishes", "Threshold", "receive"]
@@ -99,11 +102,12 @@ def _make_safe(threshold: Threshold, door: Door, data: bytes, claimed: Header) -
     )
     traceparent = trace.new()
     threshold.publisher.publish(Outgoing(IMAGE_RECEIVED, message), traceparent)  # 3
+    give_receipt(threshold.store, message.image_id, header.sop_class_uid or claimed.sop_class_uid, ref)  # 4
     LOGGER.info(
         "image received",
         extra={"image_id": message.image_id, "door": DOOR_NAMES[door], "trace_id": trace.trace_id(traceparent)},
     )
-    return header  # 4
+    return header  # 5
 
 
 def _compare(found: Header, claimed: Header) -> None:

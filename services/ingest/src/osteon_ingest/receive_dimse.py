@@ -1,4 +1,5 @@
-"""Receive by DIMSE: a C-STORE SCP (PS3.4 Annex B) that says success only for what is safe.
+"""Receive by DIMSE: a C-STORE SCP (PS3.4 Annex B) that says success only for what is safe, and repeats it on request
+(storage commitment).
 
 Several of these processes share one listening socket, which their parent bound: see `doors.py`.
 """
@@ -17,15 +18,17 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 from typing_extensions import override
 
 from osteon.contracts import DOOR_DIMSE
 from osteon.errors import OsteonError, SetAside
 from osteon.runtime import metrics
+from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
 from osteon_ingest.peek import Header
 from osteon_ingest.receive import Mismatch, Threshold, receive
+from osteon_ingest.report_in_place import Answers
 from osteon_ingest.settings import IngestSettings
 
 __all__ = ["serve_dimse"]
@@ -44,9 +47,13 @@ def serve_dimse(
 ) -> None:
     """Accept associations on `listening` until `stop`, then let open ones end, for `drain_s` seconds at most."""
     oversized: Associations = WeakSet()
+    answers = Answers(threshold, settings.commit_wait_s, settings.dimse_network_timeout_s)
     handlers: list[Any] = [
         (evt.EVT_C_STORE, lambda event: _store(threshold, oversized, event)),
         (evt.EVT_C_ECHO, lambda _: SUCCESS),
+        (evt.EVT_N_ACTION, lambda event: _commit(settings, threshold, answers, event)),
+        (evt.EVT_PDU_RECV, answers.heard),
+        (evt.EVT_DIMSE_RECV, answers.answered),
         (evt.EVT_PDU_RECV, lambda event: _bound_memory(threshold.max_object_bytes, oversized, event)),
     ]
     server = _entity(settings).make_server(
@@ -69,6 +76,7 @@ def _entity(settings: IngestSettings) -> AE:
     entity.dimse_timeout = settings.dimse_network_timeout_s
     entity.require_called_aet = settings.dimse_requires_called_aet
     entity.add_supported_context(Verification)
+    entity.add_supported_context(StorageCommitmentPushModel)
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(str(context.abstract_syntax), AllTransferSyntaxes)
     return entity
@@ -120,6 +128,21 @@ def _store(threshold: Threshold, oversized: Associations, event: evt.Event) -> D
     except OsteonError:
         return _answer(OUT_OF_RESOURCES, "not safe now, keep it and send it again")
     return _answer(SUCCESS)
+
+
+def _commit(settings: IngestSettings, threshold: Threshold, answers: Answers, event: evt.Event) -> tuple[Dataset, None]:
+    """Take a request for storage commitment; its result follows by N-EVENT-REPORT."""
+    try:
+        asked = read_asked(event)
+        if asked.requester in settings.commit_addresses:
+            keep(threshold, settings.ordinal, asked)
+        else:
+            answers.begin(event.assoc, event.context, asked)
+    except Refused as refused:
+        return _answer(refused.status, str(refused)), None
+    except OsteonError:
+        return _answer(STATUSES["resource-limitation"], "not now, ask again"), None
+    return _answer(SUCCESS), None
 
 
 def _answer(status: int, comment: str = "") -> Dataset:

@@ -1,12 +1,29 @@
 """Settings of the ingest service, read once from environment variables that begin with `OSTEON_`."""
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from osteon.runtime import Settings
 
 __all__ = ["IngestSettings"]
+
+Address = tuple[str, int]
+
+
+def _addresses(given: Any) -> Any:
+    """What `AET=host:port, …` stands for, by AE title."""
+    if not isinstance(given, str):
+        return given
+    found: dict[str, Address] = {}
+    for one in filter(None, map(str.strip, given.split(","))):
+        aet, is_named, place = one.partition("=")
+        host, _, port = place.strip().rpartition(":")
+        if not (is_named and aet.strip() and host and port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError("write each address as AET=host:port, separated by commas")
+        found[aet.strip()] = (host.strip("[]"), int(port))
+    return found
 
 
 class IngestSettings(Settings):
@@ -47,6 +64,18 @@ class IngestSettings(Settings):
 
     dimse_acse_timeout_s: float = Field(default=30.0, gt=0)
     """How long negotiating or releasing an association may take, in seconds."""
+
+    commit_addresses: Annotated[dict[str, Address], BeforeValidator(_addresses)] = Field(default={})
+    """Where those who ask for storage commitment listen for its result, `AET=host:port` and commas. None by default."""
+
+    commit_wait_s: float = Field(default=1.0, ge=0)
+    """How long an association must be silent before a result is sent on it, in seconds; only without an address."""
+
+    commit_look_s: float = Field(default=1.0, gt=0)
+    """Time between two looks for results that are to be sent to an address, in seconds."""
+
+    commit_retry_s: float = Field(default=86400.0, gt=0)
+    """How long a requester that does not answer at its address is tried again, in seconds."""
 
     stow_host: str = "0.0.0.0"  # noqa: S104
     """Address that the STOW-RS door listens on."""

@@ -20,6 +20,7 @@ from osteon.runtime import logs, trace
 from osteon.store import Listed
 from osteon_ingest.identity import image_id
 from osteon_ingest.peek import peek
+from osteon_ingest.receipts import give_receipt
 from osteon_ingest.receive import INBOX, SEALED, Threshold
 from osteon_ingest.seal import unseal
 
@@ -104,5 +105,6 @@ def _announce(threshold: Threshold, listed: Listed) -> bool:
         received_at=received_at,  # the door is not known any more
     )
     threshold.publisher.publish(Outgoing(IMAGE_RECEIVED, message), trace.new())
+    give_receipt(threshold.store, message.image_id, header.sop_class_uid, ref)
     LOGGER.warning("forgotten image announced", extra={"image_id": message.image_id})
     return True
