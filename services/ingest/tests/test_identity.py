@@ -7,13 +7,14 @@ import sys
 from datetime import datetime
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
 from osteon.errors import Fatal, Poison
 from osteon.store import MemoryStore
 from osteon_ingest.identity import Keys, device_pseudonym, image_id, new_uid, pseudonym, shift_date, shift_of
-from osteon_ingest.seal import seal, unseal
+from osteon_ingest.seal import _gcm, seal, unseal
 from osteon_ingest.vault import Entry, lock_away, take_out
 
 SECRET = secrets.token_bytes(32)
@@ -133,7 +134,7 @@ def test_what_is_sealed_opens_again_and_is_the_same_each_time(content: bytes) ->
 
     assert sealed == seal(KEYS.inbox, content)
     assert unseal(KEYS.inbox, sealed) == content
-    assert len(content) < 8 or content not in sealed.removeprefix(b"OSTEON-SEALED-1\n")
+    assert len(content) < 8 or content not in sealed.removeprefix(b"OSTEON-SEALED-2\n")
 
 
 @given(st.binary(min_size=1, max_size=64), st.integers(min_value=0), st.integers(1, 255))
@@ -153,6 +154,34 @@ def test_a_seal_does_not_open_with_another_key_or_when_cut() -> None:
     for key, given_bytes in ((KEYS.vault, sealed), (OTHER.inbox, sealed), (KEYS.inbox, sealed[:-1]), (KEYS.inbox, b"")):
         with pytest.raises(Poison):
             unseal(key, given_bytes)
+
+
+def test_the_seal_is_that_of_the_published_specification() -> None:
+    # https://github.com/C2SP/C2SP/blob/main/XAES-256-GCM.md, both of its short examples
+    nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX"
+    known = {
+        (b"\1" * 32, b""): "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271",
+        (b"\3" * 32, b"c2sp.org/XAES-256-GCM"): "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d",
+    }
+
+    for (key, additional), sealed in known.items():
+        assert _gcm(key, nonce).encrypt(nonce[12:], b"XAES-256-GCM", additional).hex() == sealed
+
+
+def test_one_content_under_two_names_is_sealed_with_two_nonces() -> None:
+    one, other = (seal(KEYS.vault, b"content", name)[16:40] for name in ("one", "other"))
+
+    assert one != other
+
+
+@pytest.mark.parametrize("name", ["", "a name"])
+def test_what_was_sealed_in_the_format_before_opens(name: str) -> None:
+    mark = b"OSTEON-SEALED-1\n"
+    sealed = mark + AESGCMSIV(KEYS.vault).encrypt(bytes(12), b"content", mark + name.encode())
+
+    assert unseal(KEYS.vault, sealed, name) == b"content"
+    with pytest.raises(Poison):
+        unseal(KEYS.vault, sealed, "another")
 
 
 def test_the_vault_gives_back_what_was_locked_away_and_shows_nothing() -> None:
