@@ -100,15 +100,15 @@ def stow_app(settings: IngestSettings, threshold: Threshold) -> Starlette:
 
 async def _store(settings: IngestSettings, threshold: Threshold, request: Request) -> Response:
     instances: list[Instance] = []
+    is_away = False  # one wait for a store or bus that is away is enough for a request
     study = request.path_params.get("study", "")
     try:
         splitter = Splitter(_boundary(request), settings.max_object_bytes)
         async for piece in _pieces(settings, request):
             for part in splitter.feed(piece):
-                # One wait for a store or bus that is away is enough for a request.
-                is_away = any(instance.failure == OUT_OF_RESOURCES for instance in instances)
                 step = _refuse_unseen if is_away else _take
                 instances.append(await anyio.to_thread.run_sync(step, threshold, study, part))
+                is_away = instances[-1].failure == OUT_OF_RESOURCES
                 if len(instances) > MAX_INSTANCES:
                     raise Refused(413, f"more than {MAX_INSTANCES} instances in one request")
         if not splitter.is_complete:
