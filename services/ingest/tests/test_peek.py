@@ -78,6 +78,23 @@ def test_sequences_that_are_too_deep_do_not_hide_the_name() -> None:
     assert header.sop_instance_uid == HEADER.sop_instance_uid
 
 
+def test_a_private_element_of_no_known_kind_does_not_hide_the_names() -> None:
+    made = dataset()
+    made.private_block(0x0009, "PLANTED", create=True).add_new(0x04, "LO", "text")
+
+    assert peek(written(made).replace(b"\x09\x00\x04\x10LO", b"\x09\x00\x04\x10D\0")) == HEADER
+
+
+def test_a_name_of_no_known_kind_that_has_no_end_is_none() -> None:
+    whole = written(dataset())
+    at = whole.index(b"\x02\x00\x03\x00UI") + 4
+
+    with pytest.raises(SetAside) as refusal:
+        peek(whole[:at] + b"MB\xff\xff" + whole[at + 4 :])
+
+    assert refusal.value.reason == "unreadable"
+
+
 def test_a_deflated_bomb_is_inflated_no_further_than_its_header() -> None:
     plain = written(dataset(), DeflatedExplicitVRLittleEndian)
     at = 144 + int.from_bytes(plain[140:144], "little")  # behind the group of file meta information

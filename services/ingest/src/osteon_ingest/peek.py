@@ -6,7 +6,6 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from pydicom import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
@@ -22,7 +21,17 @@ TRANSFER_SYNTAX_UID = 0x00020010
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
 STUDY_INSTANCE_UID = 0x0020000D
+NAMING = (
+    MEDIA_STORAGE_SOP_CLASS_UID,
+    MEDIA_STORAGE_SOP_INSTANCE_UID,
+    TRANSFER_SYNTAX_UID,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    STUDY_INSTANCE_UID,
+)
 _LAST_OF_META = 0x0002FFFF
+
+Uids = dict[int, str]  # by tag
 
 _VALID_UID = re.compile(r"[0-9.]{1,64}")
 
@@ -45,15 +54,15 @@ def peek(data: bytes) -> Header:
     is_file = data[128:132] == b"DICM"
     stream = io.BytesIO(data[:HEADER_BYTES])
     stream.seek(132 if is_file else 0)
-    meta = _elements(stream, _LAST_OF_META, is_implicit=False, is_little=True)
-    dataset = _dataset(stream, _uid(meta, TRANSFER_SYNTAX_UID))
-    instance = _uid(dataset, SOP_INSTANCE_UID) or _uid(meta, MEDIA_STORAGE_SOP_INSTANCE_UID)
-    sop_class = _uid(dataset, SOP_CLASS_UID) or _uid(meta, MEDIA_STORAGE_SOP_CLASS_UID)
+    meta = _uids(stream, _LAST_OF_META, is_implicit=False, is_little=True)
+    dataset = _dataset(stream, meta.get(TRANSFER_SYNTAX_UID, ""))
+    instance = dataset.get(SOP_INSTANCE_UID) or meta.get(MEDIA_STORAGE_SOP_INSTANCE_UID)
+    sop_class = dataset.get(SOP_CLASS_UID) or meta.get(MEDIA_STORAGE_SOP_CLASS_UID) or ""
     if not (is_file or (instance and sop_class)):
         raise SetAside("not-dicom")
     if not instance:
         raise SetAside("unreadable", "The object states no valid SOP Instance UID, so it can't be told from others.")
-    return Header(instance, sop_class, _uid(dataset, STUDY_INSTANCE_UID))
+    return Header(instance, sop_class, dataset.get(STUDY_INSTANCE_UID, ""))
 
 
 def is_uid(text: str) -> bool:
@@ -61,33 +70,32 @@ def is_uid(text: str) -> bool:
     return _VALID_UID.fullmatch(text) is not None
 
 
-def _dataset(stream: BinaryIO, transfer_syntax: str) -> Dataset:
+def _dataset(stream: BinaryIO, transfer_syntax: str) -> Uids:
     if transfer_syntax == DeflatedExplicitVRLittleEndian:
         try:
             stream = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), HEADER_BYTES))
         except zlib.error:
-            return Dataset()
+            return {}
     start = stream.tell()
     first = stream.read(6)
     stream.seek(start)
     is_implicit = not first[4:].isalpha()  # where explicit, a VR of two letters follows the tag
     is_little = transfer_syntax != ExplicitVRBigEndian and first[:1] != b"\0"  # group 0008 comes as 00 08
-    named = _elements(stream, SOP_INSTANCE_UID, is_implicit, is_little)
+    named = _uids(stream, SOP_INSTANCE_UID, is_implicit, is_little)
     # The study comes later, behind sequences that may be broken; the name must not depend on them.
-    named.update(_elements(stream, STUDY_INSTANCE_UID, is_implicit, is_little))
-    return named
+    return named | _uids(stream, STUDY_INSTANCE_UID, is_implicit, is_little)
 
 
-def _elements(stream: BinaryIO, last: int, is_implicit: bool, is_little: bool) -> Dataset:
-    """The elements up to and including tag `last`, and `stream` behind them; none if they can't be read."""
+def _uids(stream: BinaryIO, last: int, is_implicit: bool, is_little: bool) -> Uids:
+    """Valid UIDs among the elements up to and including tag `last`, with `stream` left behind them."""
     try:
-        return read_dataset(stream, is_implicit, is_little, stop_when=lambda tag, *_: tag > last)
+        elements = read_dataset(stream, is_implicit, is_little, stop_when=lambda tag, *_: tag > last)
     except Exception:  # noqa: BLE001 - what pydicom raises on wild bytes has no common root
-        return Dataset()
+        return {}
+    # The raw elements: asking for one by its tag may convert it, which stumbles over values not ours to judge.
+    return {int(one.tag): uid for one in elements.values() if one.tag in NAMING and (uid := _uid(one.value))}
 
 
-def _uid(dataset: Dataset, tag: int) -> str:
-    # The raw bytes: converting them would warn of, or stumble over, values that are not ours to judge.
-    value = dataset.get_item(tag).value if tag in dataset else None
+def _uid(value: object) -> str:
     text = value.decode("ascii", "replace").strip(" \0") if isinstance(value, bytes) else ""
     return text if is_uid(text) else ""
