@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, FileMetaDataset, dcmread
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from osteon.errors import SetAside
 from osteon.imaging.dicom import read_dataset
 from osteon.imaging.quiet import quiet_pydicom
 from osteon_ingest.coverage import (
@@ -347,3 +348,18 @@ def errors(content: bytes, folder: Path) -> set[str]:
     said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
     assert dcmread(io.BytesIO(content)).SOPInstanceUID
     return {line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")}
+
+
+def test_a_copy_with_a_value_that_can_not_be_written_is_unreadable() -> None:
+    original = Dataset()
+    original.file_meta = FileMetaDataset()
+    original.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    original.SOPClassUID, original.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.3"
+    copy = deidentify(original, KEYS, SUBJECT)
+    with quiet_pydicom():
+        copy.add_new("LUTDescriptor", "SS", [-24592, -19290, 26972, 26222])
+
+    with pytest.raises(SetAside) as refusal:
+        to_bytes(copy)
+
+    assert refusal.value.reason == "unreadable"

@@ -85,10 +85,13 @@ def state_clean_pixels(copy: Dataset) -> None:
 
 
 def to_bytes(copy: Dataset) -> bytes:
-    """The DICOM file of a de-identified object; the same object gives the same bytes."""
+    """The DICOM file of a de-identified object; the same object gives the same bytes. Raises SetAside: unreadable."""
     buffer = io.BytesIO()
     with quiet_pydicom():
-        dcmwrite(buffer, copy, enforce_file_format=True)
+        try:
+            dcmwrite(buffer, copy, enforce_file_format=True)
+        except BROKEN_INPUT:  # a value that can be read and not written: the standard has no form for it
+            raise SetAside("unreadable") from None
     return buffer.getvalue()
 
 
