@@ -2,7 +2,8 @@
 
 import io
 
-import gdcm
+import imagecodecs
+import numpy as np
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, RLELossless
@@ -13,13 +14,11 @@ __all__ = ["encoded"]
 def encoded(dataset: Dataset, transfer_syntax: str) -> bytes:
     """The dataset, which holds uncompressed pixels in explicit little endian, as a file in a transfer syntax.
 
-    The dataset itself is changed. pydicom encodes RLE and JPEG 2000; for JPEG Lossless it has no encoder, so GDCM
-    does that.
+    The dataset itself is changed. pydicom encodes RLE and JPEG 2000; for JPEG Lossless it has no encoder, so
+    libjpeg-turbo does that.
     """
     if transfer_syntax in (RLELossless, JPEG2000Lossless):
-        # GDCM's RLE encoder, pydicom's first choice, was seen to end the process on small images.
-        plugin = "pylibjpeg" if transfer_syntax == RLELossless else ""
-        dataset.compress(UID(transfer_syntax), encoding_plugin=plugin, generate_instance_uid=False)
+        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
     elif transfer_syntax == JPEGLosslessSV1:
         dataset.PixelData = encapsulate([_jpeg_lossless(dataset)])
         dataset["PixelData"].VR = "OB"
@@ -31,26 +30,7 @@ def encoded(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 
 def _jpeg_lossless(dataset: Dataset) -> bytes:
-    """The pixels as one JPEG Lossless stream (process 14, selection value 1).
-
-    Raises RuntimeError if GDCM won't encode them.
-    """
-    writer = gdcm.ImageWriter()  # GDCM ties the life of its image to the writer's
-    image = writer.GetImage()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((dataset.Columns, dataset.Rows, 1))
-    interpretation = gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(interpretation))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.ExplicitVRLittleEndian))
-    image.SetPixelFormat(gdcm.PixelFormat(1, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, 0))
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetByteStringValue(dataset.PixelData)
-    image.SetDataElement(element)
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
-    change.SetInput(image)
-    if not change.Change():
-        raise RuntimeError(f"GDCM can't encode {dataset.Rows} x {dataset.Columns} pixels as JPEG Lossless")
-    fragments = change.GetOutput().GetDataElement().GetSequenceOfFragments()
-    pieces = (fragments.GetFragment(n).GetByteValue().GetBuffer() for n in range(fragments.GetNumberOfFragments()))
-    return b"".join(piece.encode("utf-8", "surrogateescape") for piece in pieces)
+    """The pixels as one JPEG Lossless stream (process 14, selection value 1)."""
+    stored = np.frombuffer(dataset.PixelData, f"<u{dataset.BitsAllocated // 8}")
+    pixels = stored[: dataset.Rows * dataset.Columns].reshape(dataset.Rows, dataset.Columns)
+    return bytes(imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=1, bitspersample=dataset.BitsStored))
