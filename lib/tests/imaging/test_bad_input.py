@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from osteon.contracts import REASONS
 from osteon.errors import SetAside
@@ -88,6 +88,10 @@ def test_a_spacing_that_is_no_length_is_no_spacing(radiograph: Make, encode: Mak
     assert reason(data) == "no-spacing"
 
 
+def test_an_image_that_says_it_is_larger_than_any_film_is_not_measured(radiograph: Make) -> None:
+    assert reason(radiograph(PICTURE, PixelSpacing=[0.1, 99])) == "no-spacing"
+
+
 def test_an_image_of_one_value_is_blank(radiograph: Make, ramp: Ramp) -> None:
     assert reason(radiograph(np.full_like(ramp, 7))) == "blank"
 
@@ -111,6 +115,17 @@ def test_a_compressed_stream_of_noise_is_undecodable(radiograph: Make, syntax: s
     dataset.PixelData = encapsulate([bytes(range(1, 200))])
 
     assert reason(dataset) == "undecodable"
+
+
+@pytest.mark.parametrize(("at", "byte"), [(4, 108), (4, 0), (9, 0), (11, 255)])
+def test_a_jpeg_with_a_wild_frame_header_harms_nobody(
+    radiograph: Make, encode: Make, ramp: Ramp, at: int, byte: int
+) -> None:
+    data = bytearray(encode(radiograph(ramp), JPEGLosslessSV1))
+    data[data.index(b"\xff\xc3") + at] = byte
+
+    with contextlib.suppress(SetAside):  # GDCM ended the process here
+        read_image(bytes(data))
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])

@@ -16,7 +16,7 @@ REASONS = {
     "color": "The image is in color; a radiograph is monochrome.",
     "multi-frame": "The object holds several frames; a radiograph has one.",
     "blank": "All pixels have the same value.",
-    "no-spacing": "The pixel spacing is missing or not a positive length, so nothing can be measured.",
+    "no-spacing": "The pixel spacing is missing or no length that a radiograph can have, so nothing can be measured.",
     # the person
     "no-patient": "The object names no patient, so its result could not be matched.",
     "conflict": "Another image came under the same SOP Instance UID.",

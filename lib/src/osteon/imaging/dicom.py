@@ -12,6 +12,9 @@ from osteon.imaging.stored import MAX_PIXELS, Stored, decode, pixel_format, pixe
 
 # Detectors have pixels of 0.02 to 0.4 mm; beyond these bounds by far, grids overflow that are made of them.
 LEAST_SPACING_MM, LARGEST_SPACING_MM = 1e-3, 1e2
+# The longest films show two legs or a whole spine. What looks for the bone takes time by the area in millimeters:
+# minutes and gigabytes for a picture that says it is forty meters wide.
+LARGEST_SIDE_MM = 3000.0
 
 __all__ = [
     "MAX_PIXELS",
@@ -73,9 +76,16 @@ def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float]:
                     magnification = float(dataset.get("EstimatedRadiographicMagnificationFactor") or 1)
                     if keyword == "ImagerPixelSpacing":
                         spacing = spacing[0] / magnification, spacing[1] / magnification
-                    if all(LEAST_SPACING_MM <= value <= LARGEST_SPACING_MM for value in spacing):
+                    if _is_bearable(dataset, spacing):
                         return spacing
                     break
         except BROKEN_INPUT:
             raise SetAside("no-spacing") from None
     raise SetAside("no-spacing")
+
+
+def _is_bearable(dataset: Dataset, spacing_mm: tuple[float, float]) -> bool:
+    if not all(LEAST_SPACING_MM <= value <= LARGEST_SPACING_MM for value in spacing_mm):
+        return False
+    sides = int(dataset.get("Rows") or 0) * spacing_mm[0], int(dataset.get("Columns") or 0) * spacing_mm[1]
+    return max(sides) <= LARGEST_SIDE_MM

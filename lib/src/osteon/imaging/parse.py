@@ -23,7 +23,7 @@ from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
 __all__ = ["MAX_DATASET_BYTES", "MAX_DEPTH", "parse"]
 
-# The largest radiograph allowed (100 megapixels of 16 bits) and its header fit in; a deflated file of a
+# Far more than the largest radiograph allowed (50 megapixels of 16 bits) and its header; a deflated file of a
 # few kilobytes can claim a thousand times more.
 MAX_DATASET_BYTES = 256 * 2**20
 # Real objects nest less than ten deep (structured reports go deepest); each level costs readers a stack frame.
