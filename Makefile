@@ -10,9 +10,10 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraint
               --excludes excludes.txt
 IMAGES ?=
 SEED ?= 0
+N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench faults up down status logs proto lock models clean
+.PHONY: help demo test check bench fuzz faults up down status logs proto lock models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +50,9 @@ bench: .venv/streaming ## measure the path against what the hardware could do; w
 
 faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES))
+
+fuzz: .venv/development ## feed the path with N mutated files, and the doors and stages; SEED=1 for others; a run that was ended goes on
+	$(BIN)/python -m tests.fuzz --seed $(SEED) -n $(N)
 
 proto: .venv/development ## compile the contracts
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=lib/src --pyi_out=lib/src proto/osteon/v1/*.proto
