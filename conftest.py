@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -164,5 +164,29 @@ def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
         def start() -> Server:
             folder, ports = tmp_path_factory.mktemp("broker"), free_ports()
             return stack.enter_context(_serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}"))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def own_triton(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Triton of this module alone, that a test may kill, halt and start again; nothing is loaded."""
+    folder, ports = tmp_path_factory.mktemp("own-triton"), free_ports()
+    with _serve(triton_part(folder, ports), folder, f"{HOST}:{ports.triton_grpc}") as server:
+        yield server
+
+
+@pytest.fixture
+def new_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts an object store of this test alone at each call, with more `arguments` and in a folder if given."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str, folder: Path | None = None) -> Server:
+            folder, ports = folder or tmp_path_factory.mktemp("own-seaweedfs"), free_ports()
+            part = seaweedfs_part(folder, ports)
+            part = replace(part, command=(*part.command, *arguments))
+            server = stack.enter_context(_serve(part, folder, f"{HOST}:{ports.seaweedfs_s3}"))
+            make_buckets(folder, ports)
+            return server
 
         yield start

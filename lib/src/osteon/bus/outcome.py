@@ -1,5 +1,6 @@
 """From one record to one outcome: attempts, and what each kind of error leads to."""
 
+import random
 import re
 import threading
 import time
@@ -29,7 +30,8 @@ __all__ = [
 
 LOGGER = logs.logger(__name__)
 ATTEMPTS = 3  # an item that fails this often while everything around it is well is poison
-BACKOFF_S = (0.1, 0.5)  # between attempts
+# Between attempts, give or take a half: what failed together, as one batch of a model, shall not come together again.
+BACKOFF_S = (0.1, 0.5)
 LONGEST_WAIT_S = 5.0  # between two looks at a dependency that is away
 
 
@@ -178,7 +180,7 @@ def _until_worked(
         failures += 1
         if failures == ATTEMPTS:
             return Dead(tried.reason, tried.explanation, item.died + failures)
-        item.dropped.wait(BACKOFF_S[failures - 1])
+        item.dropped.wait(BACKOFF_S[failures - 1] * random.uniform(0.5, 1.5))
     return None
 
 

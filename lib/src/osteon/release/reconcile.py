@@ -34,6 +34,7 @@ __all__ = ["Reconciler", "check_served", "is_served", "run_triton"]
 
 ROUND_S = 1.0  # a restarted Triton is empty for about this long; a round is one request a model
 REFUSED_ROUNDS = 30  # a model that Triton refused is tried again after so many rounds: loading is dear
+CHECK_ROUNDS = 30  # a model whose backend died stays "ready": its parity is checked so often, a second's work
 LOGGER = logs.logger(__name__)
 
 Versions = Mapping[int, tuple[Card, contracts.Model]]
@@ -86,7 +87,8 @@ class Reconciler:
         self._repository = repository
         self._n_instances = n_instances
         self._n_rounds = 0
-        self._checked: set[tuple[str, int, str]] = set()  # name, version, SHA-256: parity held since the last load
+        # Name, version, SHA-256: the round in which parity held last, since the last load
+        self._checked: dict[tuple[str, int, str], int] = {}
         self._refused: dict[str, _Refused] = {}
 
     def run(self, stop: threading.Event, health: Health) -> None:
@@ -141,14 +143,29 @@ class Reconciler:
         return wanted
 
     def _bring(self, name: str, versions: Versions) -> None:
-        """1. Write what is missing. 2. Load, if the server has not these very bytes. 3. Check parity once a load."""
+        """1. Write what is missing. 2. Load, if the server has not these very bytes. 3. Check parity now and then."""
         if not all(is_served(self._triton, model) for _, model in versions.values()) or self._has_more(name, versions):
             self._load(name, versions)
         for version, (card, model) in versions.items():
-            checked = (name, version, model.onnx.sha256)
-            if checked not in self._checked:
-                _check_parity(self._triton, self._store, card, model)
-                self._checked.add(checked)
+            at = self._checked.get((name, version, model.onnx.sha256))
+            if at is None or self._n_rounds >= at + CHECK_ROUNDS:
+                self._check(card, model, was_well=at is not None)
+
+    def _check(self, card: Card, model: contracts.Model, was_well: bool) -> None:
+        """Check parity. A model that was well and no longer is, is unloaded, so that the next round loads it anew."""
+        try:
+            _check_parity(self._triton, self._store, card, model)
+        except Passing as error:
+            if was_well and error.dependency == "triton":
+                self._triton.probe()
+                LOGGER.warning("model answers no more, loading it anew", extra={"model": model.name})
+                self._forget(model.name)
+                self._triton.unload(model.name)
+            raise
+        self._checked[model.name, model.version, model.onnx.sha256] = self._n_rounds
+
+    def _forget(self, name: str) -> None:
+        self._checked = {checked: at for checked, at in self._checked.items() if checked[0] != name}
 
     def _has_more(self, name: str, versions: Versions) -> bool:
         loaded = by_model(self._triton.loaded()).get(name, {})
@@ -161,7 +178,7 @@ class Reconciler:
         refused = self._refused.get(name)
         if refused and refused.configuration == text and self._n_rounds < refused.again_in_round:
             raise Passing("triton", f"Triton refused model {name}; it is tried again soon")
-        self._checked = {checked for checked in self._checked if checked[0] != name}
+        self._forget(name)
         write_entry(self._repository, text, name, onnx, self._store)
         try:
             self._triton.load(name)
@@ -181,7 +198,7 @@ class Reconciler:
                     self._triton.unload(name)
                     LOGGER.info("model unloaded", extra={"model": name})
                 remove_entry(self._repository, name)
-                self._checked = {checked for checked in self._checked if checked[0] != name}
+                self._forget(name)
             except (OsteonError, OSError) as error:
                 wrong[name] = f"{name}: retired, but not unloaded ({type(error).__name__})"
 

@@ -1,7 +1,7 @@
 """Triton over gRPC: infer with an explicit version, load, unload, and what it has loaded."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
@@ -69,29 +69,30 @@ class Triton:
     def infer(self, card: Card, inputs: Arrays) -> dict[str, npt.NDArray[np.generic]]:
         """The outputs of the card's model, in the card's version, for `inputs` (axis 0 is the batch).
 
-        Raises Poison("wrong-shape") where the inputs are not what the card says, Poison("model-fails") where
-        the model itself fails on them.
+        Raises Poison("wrong-shape") where inputs or outputs are not what the card says, Poison("not-finite") where
+        an output holds NaN or infinity. A model that fails is Passing too: it may have been out of memory, or a
+        neighbour in its batch was at fault.
         """
-        sent = [_input(tensor, inputs, card) for tensor in card.inputs]
-        wanted = [grpc.InferRequestedOutput(tensor.name) for tensor in card.outputs]
         with metrics.INFER_SECONDS.labels(model=card.name).time():
-            try:
-                result = self._client.infer(
-                    card.name,
-                    sent,
-                    model_version=str(card.version),
-                    outputs=wanted,
-                    client_timeout=self._infer_timeout_s,
-                )
-            except InferenceServerException as error:
-                _raise(error, f"model {card.name} version {card.version}")
+            result = self._ask(card, inputs, self._infer_timeout_s)
         return {tensor.name: _output(tensor, result, card) for tensor in card.outputs}
 
-    def probe(self, cards: Iterable[Card] = ()) -> None:
-        """Raise Passing("triton") unless the server is there and serves the models of `cards`.
+    def _ask(self, card: Card, inputs: Arrays, timeout_s: float) -> Any:
+        sent = [_input(tensor, inputs, card) for tensor in card.inputs]
+        wanted = [grpc.InferRequestedOutput(tensor.name) for tensor in card.outputs]
+        try:
+            return self._client.infer(
+                card.name, sent, model_version=str(card.version), outputs=wanted, client_timeout=timeout_s
+            )
+        except InferenceServerException as error:
+            _raise(error, f"model {card.name} version {card.version}")
 
-        It asks for life, not readiness: by default a Triton calls itself not ready as long as any one model
-        failed to load or was unloaded, though it serves all the others.
+    def probe(self, cards: Sequence[Card] = ()) -> None:
+        """Raise Passing("triton") unless the server is there and the models of `cards` answer.
+
+        It asks the server for life, not readiness: by default a Triton calls itself not ready as long as any one
+        model failed to load or was unloaded, though it serves all the others. Each model is given an empty image:
+        one whose backend process was killed stays "ready" and answers nothing any more.
         """
         try:
             is_live = self._client.is_server_live(client_timeout=PROBE_TIMEOUT_S)
@@ -103,6 +104,8 @@ class Triton:
         if missing:
             names = ", ".join(f"{card.name} version {card.version}" for card in missing)
             raise Passing("triton", f"Triton has not loaded {names}; the reconciler loads what is released")
+        for card in cards:
+            self._ask(card, {tensor.name: _zeros(tensor, card) for tensor in card.inputs}, PROBE_TIMEOUT_S)
 
     def _is_ready(self, card: Card) -> bool:
         return bool(self._client.is_model_ready(card.name, str(card.version), client_timeout=PROBE_TIMEOUT_S))
@@ -153,6 +156,13 @@ class Triton:
         self._client.close()
 
 
+def _zeros(tensor: Tensor, card: Card) -> npt.NDArray[np.generic]:
+    """One input of zeros, as large as the card's geometry where the card leaves that open."""
+    usual = {len(tensor.shape) - 2: card.geometry.rows, len(tensor.shape) - 1: card.geometry.columns}
+    shape = [1 if axis == 0 else length or usual.get(axis, 1) for axis, length in enumerate(tensor.shape)]
+    return np.zeros(shape, tensor.dtype)
+
+
 def _input(tensor: Tensor, inputs: Arrays, card: Card) -> Any:
     if tensor.name not in inputs:
         raise Poison("wrong-shape", f"model {card.name} takes {tensor.name}; given: {', '.join(inputs) or 'nothing'}")
@@ -170,9 +180,14 @@ def _input(tensor: Tensor, inputs: Arrays, card: Card) -> Any:
 
 def _output(tensor: Tensor, result: Any, card: Card) -> npt.NDArray[np.generic]:
     array: npt.NDArray[np.generic] | None = result.as_numpy(tensor.name)
-    if array is None or not tensor.admits_shape(array.shape):
-        shape = None if array is None else array.shape
-        raise Poison("wrong-shape", f"model {card.name} should give {tensor.name} {tensor.shape}; it gave {shape}")
+    if array is None or array.dtype.name != tensor.dtype or not tensor.admits_shape(array.shape):
+        given = "nothing" if array is None else f"{array.dtype.name} {array.shape}"
+        raise Poison(
+            "wrong-shape",
+            f"model {card.name} should give {tensor.name} as {tensor.dtype} {tensor.shape}; it gave {given}",
+        )
+    if not np.isfinite(array).all():
+        raise Poison("not-finite", f"model {card.name} gave NaN or infinity as {tensor.name}")
     return array
 
 
@@ -186,10 +201,12 @@ NOT_LOADED = (
     "is at version",
     "not available",
 )
+# Of ONNX Runtime on a processor, CUDA, and TensorRT
+NO_MEMORY = ("allocate memory", "bad_alloc", "out of memory", "outofmemory")
 
 
-def _raise(error: InferenceServerException, what: str, refused: str = "model-fails") -> NoReturn:
-    """Passing if the server is away or has not loaded `what`, else Poison with the reason code `refused`.
+def _raise(error: InferenceServerException, what: str, refused: str = "") -> NoReturn:
+    """Passing if the server is away, has not loaded `what` or failed at it; or, for that, Poison(`refused`).
 
     Triton's own text is left out: a backend may quote in it what it choked on.
     """
@@ -199,7 +216,10 @@ def _raise(error: InferenceServerException, what: str, refused: str = "model-fai
         raise Passing("triton", f"Triton has not loaded {what}; the reconciler loads what is released") from None
     if status in AWAY:
         raise Passing("triton", f"Triton did not answer for {what} ({status})") from None
-    raise Poison(refused, f"Triton fails at {what} ({status})") from None
+    why = "has not enough memory for" if any(phrase in text for phrase in NO_MEMORY) else "fails at"
+    if refused:
+        raise Poison(refused, f"Triton {why} {what} ({status})") from None
+    raise Passing("triton", f"Triton {why} {what} ({status})") from None
 
 
 def by_model(loaded: tuple[Loaded, ...]) -> Mapping[str, dict[int, Loaded]]:

@@ -62,13 +62,17 @@ class TritonPythonModel:
         ]
         responses = []
         for _, together in groupby(enumerate(feeds), key=self._batch_key):
-            batch = [feed for _, feed in together]
-            try:
-                responses += self._run(batch)
-            except Exception as error:  # noqa: BLE001 whatever onnxruntime raises is this batch's answer
-                failed = pb_utils.TritonError(f"{type(error).__name__}: {error}")
-                responses += [pb_utils.InferenceResponse(error=failed) for _ in batch]
+            responses += self._answers([feed for _, feed in together])
         return responses
+
+    def _answers(self, batch):
+        """One response each; where the batch fails, each is run alone, so that only who is at fault fails."""
+        try:
+            return self._run(batch)
+        except Exception as error:  # noqa: BLE001 whatever onnxruntime raises is an answer
+            if len(batch) > 1:
+                return [response for feed in batch for response in self._answers([feed])]
+            return [pb_utils.InferenceResponse(error=pb_utils.TritonError(f"{type(error).__name__}: {error}"))]
 
     def _batch_key(self, numbered):
         """Equal for requests that can be concatenated; different for all if the model takes no batches."""
