@@ -2,7 +2,6 @@
 
 import math
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,30 +28,19 @@ from osteon.release import Releases, Triton, reconcile, write_parity
 from osteon.release.publish import make, use
 from osteon.release.reconcile import Reconciler
 from osteon.release.repository import Folder, read_folder
-from osteon.runtime import Settings
+from osteon.runtime import Settings, read_settings
 from osteon.runtime.health import Health
 from osteon.store import MemoryStore
 from osteon_classifier.classify import make_stage
 from osteon_stack.triton import repository
 
-Until = Callable[[Callable[[], object]], None]
+Until = Callable[..., None]
 MODELS = Path(__file__).parents[2] / "models"
 STUB = "triton_python_backend_stub"  # the process that holds one loaded model
 # Means of an image to which the model below answers with nonsense.
 NAN, MEMORY, SHAPE, WELL = 0.05, 0.95, 0.85, 0.5
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def until() -> Until:
-    def wait(condition: Callable[[], object]) -> None:
-        deadline_s = time.monotonic() + 90
-        while not condition():
-            assert time.monotonic() < deadline_s, "it did not happen"
-            time.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +78,7 @@ def moody(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     constants = {"dark": np.float32(0.1), "bright": np.float32(0.9), "wide": np.float32(0.8), "zero": np.float32(0),
                  "huge": np.float32(1e18), "vector": np.array([1], np.int64)}  # fmt: skip
     card = replace(read_folder(MODELS / "cnn").card, name="moody", tolerance=1e-4)
-    rows, columns = card.inputs[0].shape[2:]
+    rows, columns = card.geometry.rows, card.geometry.columns
     graph = helper.make_graph(
         [helper.make_node(kind, given, [made], **attributes.get(kind, {})) for kind, given, made in nodes],
         "moody",
@@ -120,7 +108,8 @@ class Scene:
         """Harmonized images of noise with these means; their ids."""
         femur = femur_radiograph(Case(5, "demo", 1, "atypical"), SITES[0], pitch_mm=0.5)
         source = read_dataset(encoded(femur, "1.2.840.10008.1.2.1"))
-        rows, columns = read_folder(MODELS / "cnn").card.inputs[0].shape[2:]
+        geometry = read_folder(MODELS / "cnn").card.geometry
+        rows, columns = geometry.rows, geometry.columns
         publisher = self.bus.publisher()
         ids = [f"{number}-{mean}" for number, mean in enumerate(means)]
         for image_id, mean in zip(ids, means, strict=True):
@@ -140,7 +129,7 @@ class Scene:
         return [DeadLetter.FromString(one.value or b"") for one in self.bus.read([DEAD_LETTER])]
 
     def outcomes(self) -> Counter[str]:
-        return Counter([one.image_id for one in (*self.classified(), *self.dead())])
+        return Counter([one.image_id for one in self.classified()] + [one.image_id for one in self.dead()])
 
 
 @pytest.fixture
@@ -155,7 +144,7 @@ def scene(own_triton: Any, moody: Folder) -> Iterator[Scene]:
     triton = Triton(own_triton.address, infer_timeout_s=3.0)
     reconciler = Reconciler(releases, store, triton, repository(own_triton.folder))
     assert reconciler.round() == {}
-    stage = make_stage(Settings(), store, releases, triton)
+    stage = make_stage(read_settings(Settings, {}), store, releases, triton)
     stop = threading.Event()
     thread = threading.Thread(target=stage.run, args=(bus, stop))
     thread.start()
