@@ -183,6 +183,24 @@ def test_a_broken_file_is_set_aside_once_and_the_whole_one_accepted_later(
     assert site.receive(whole, original.SOPInstanceUID) == []
 
 
+def test_an_image_that_is_set_aside_is_one_by_whatever_door_it_comes(
+    site: Site, new_radiograph: Make, as_file: Write
+) -> None:
+    blank = new_radiograph(PixelData=b"\7\0" * 64 * 64)
+    other_blank = new_radiograph(PixelData=b"\7\0" * 64 * 64, PatientID="ZZ-1730", SOPInstanceUID=blank.SOPInstanceUID)
+    by_one_door = as_file(blank)
+    blank.file_meta.ImplementationVersionName = "ANOTHER_DOOR"  # each door writes the file's header its own way
+    by_another = as_file(blank)
+
+    (outcome,) = site.receive(by_one_door, blank.SOPInstanceUID)
+    again = site.receive(by_another, blank.SOPInstanceUID)
+    (of_another_patient,) = site.receive(as_file(other_blank), blank.SOPInstanceUID)
+
+    assert by_one_door != by_another
+    assert outcome.reason == of_another_patient.reason == "blank"
+    assert again == []
+
+
 HEADERS: dict[str, tuple[str, dict[str, object]]] = {
     "no pixels": ("no-pixels", {"PixelData": None}),
     "color": ("color", {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}),

@@ -4,7 +4,7 @@
 store. `settle` decides, one image after the other, by what is known of the same UID and the same pixels:
 
 - never seen: the outcome that `work` found
-- the same pixels of the same patient, or the same bytes: seen before; no record
+- the same pixels of the same patient, the same bytes, or a data set that was set aside before: seen; no record
 - anything else under a UID that has an image: a conflict, set aside; once for each distinct content
 - the same pixels under another UID: accepted, with a link to the earlier one
 
@@ -26,6 +26,7 @@ from osteon.store import Store
 from osteon.store import connect as connect_store
 from osteon_ingest.examine import Deidentified, examine
 from osteon_ingest.identity import Keys
+from osteon_ingest.peek import data_set_sha256
 from osteon_ingest.seal import unseal
 from osteon_ingest.settings import IngestSettings
 from osteon_ingest.vault import lock_away
@@ -88,7 +89,7 @@ def work(received: ImageReceived, keys: Keys, store: Store) -> Sequence[Outgoing
     try:
         image = examine(keys, received.site, received.image_id, original)
     except SetAside as refusal:
-        known.set_aside.append(known.object_sha256)
+        known.set_aside.extend((known.object_sha256, data_set_sha256(original)))
         return [_set_aside(received, refusal.reason, str(refusal)), Outgoing(IMAGE_KNOWN, known)]
     ref = store.put(IMAGES, image.content, DICOM)
     lock_away(store, keys, image.entry, ref)
@@ -101,9 +102,9 @@ def killed(received: ImageReceived, refusal: SetAside, keys: Keys, store: Store)
 
     Remembered under the sealed object's hash too, which `is_known` can tell before anything is opened.
     """
-    content = sha256(unseal(keys.inbox, store.get(received.object))).hexdigest()
-    known = ImageKnown(image_id=received.image_id, object_sha256=content)
-    known.set_aside.extend((content, received.object.sha256))
+    original = unseal(keys.inbox, store.get(received.object))
+    known = ImageKnown(image_id=received.image_id, object_sha256=sha256(original).hexdigest())
+    known.set_aside.extend((known.object_sha256, data_set_sha256(original), received.object.sha256))
     return [_set_aside(received, refusal.reason, str(refusal)), Outgoing(IMAGE_KNOWN, known)]
 
 
@@ -132,7 +133,7 @@ def settle(found: Sequence[Outgoing], known: State) -> Sequence[Outgoing]:
 
 def _is_seen(new: ImageKnown, old: ImageKnown) -> bool:
     """Whether this content has its outcome already."""
-    if new.object_sha256 == old.object_sha256 or new.object_sha256 in old.set_aside:
+    if new.object_sha256 == old.object_sha256 or not {new.object_sha256, *new.set_aside}.isdisjoint(old.set_aside):
         return True
     return bool(new.pixel_sha256) and (_content(new) == _content(old) or _content(new) in old.set_aside)
 

@@ -4,6 +4,7 @@ import io
 import re
 import zlib
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import BinaryIO
 
 from pydicom.filereader import read_dataset
@@ -51,10 +52,9 @@ def peek(data: bytes) -> Header:
     Bounded in time and memory, whatever the bytes. Raises SetAside: `not-dicom`, or `unreadable` for
     a DICOM object that states no valid SOP Instance UID.
     """
-    is_file = data[128:132] == b"DICM"
+    is_file = _is_file(data)
     stream = io.BytesIO(data[:HEADER_BYTES])
-    stream.seek(132 if is_file else 0)
-    meta = _uids(stream, _LAST_OF_META, is_implicit=False, is_little=True)
+    meta = _meta(data, stream)
     dataset = _dataset(stream, meta.get(TRANSFER_SYNTAX_UID, ""))
     instance = dataset.get(SOP_INSTANCE_UID) or meta.get(MEDIA_STORAGE_SOP_INSTANCE_UID)
     sop_class = dataset.get(SOP_CLASS_UID) or meta.get(MEDIA_STORAGE_SOP_CLASS_UID) or ""
@@ -68,6 +68,30 @@ def peek(data: bytes) -> Header:
 def is_uid(text: str) -> bool:
     """Whether `text` can be a UID: digits and dots, 64 at most."""
     return _VALID_UID.fullmatch(text) is not None
+
+
+def data_set_sha256(data: bytes) -> str:
+    """The hash of an object's transfer syntax and data set: the same by whatever door it came.
+
+    Doors and senders write preamble and file meta information (PS3.10 section 7.1) each in their own way. Bytes
+    that have none, or none that can be read, count whole.
+    """
+    stream = io.BytesIO(data[:HEADER_BYTES])
+    syntax = _meta(data, stream).get(TRANSFER_SYNTAX_UID, "")
+    start = stream.tell() if syntax else 0
+    hashed = sha256(f"{syntax} ".encode())
+    hashed.update(memoryview(data)[start:])
+    return hashed.hexdigest()
+
+
+def _is_file(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
+
+
+def _meta(data: bytes, stream: BinaryIO) -> Uids:
+    """The file meta information; `stream` is left behind it."""
+    stream.seek(132 if _is_file(data) else 0)
+    return _uids(stream, _LAST_OF_META, is_implicit=False, is_little=True)
 
 
 def _dataset(stream: BinaryIO, transfer_syntax: str) -> Uids:
