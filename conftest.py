@@ -34,6 +34,8 @@ class ObjectStore:
     endpoint: str
     access_key: str
     secret_key: str
+    folder: Path | None = None
+    """Where the keys of all other identities lie; None for an external server."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """An object store with its administrator's keys; the buckets of the stack exist."""
     if _external["STORE"]:
-        yield ObjectStore(*_external["STORE"].split(","))
+        endpoint, access_key, secret_key = _external["STORE"].split(",")
+        yield ObjectStore(endpoint, access_key, secret_key)
         return
     folder, ports = tmp_path_factory.mktemp("seaweedfs"), free_ports()
     with _serve(seaweedfs_part(folder, ports), folder, f"{HOST}:{ports.seaweedfs_s3}") as server:
         make_buckets(folder, ports)
         admin = identity(folder, "admin")
-        yield ObjectStore(server.address, admin.access_key, admin.secret_key)
+        yield ObjectStore(server.address, admin.access_key, admin.secret_key, folder)
 
 
 @pytest.fixture(scope="session")

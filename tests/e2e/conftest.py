@@ -33,9 +33,11 @@ def osteon(stack: Stack) -> Osteon:
         "OSTEON_STACK_FOLDER": str(stack.folder),
     }
 
-    def run(*arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, answers: str = "", **more: str) -> "subprocess.CompletedProcess[str]":
         command = [str(Path(sys.executable).with_name("osteon")), *arguments]
         environment = {**os.environ, **ports, **settings, **more}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=500, check=False, input=answers
+        )
 
     return run

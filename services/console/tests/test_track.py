@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
 from osteon.bus.record import Record
+from osteon.contracts import ImageReceived
 from osteon.contracts.topics import IMAGE_RECEIVED, IMAGE_SET_ASIDE, TOPICS, retry_topic
 from osteon_console.query import image, summary
 from osteon_console.tables import EVENTS, RECEPTIONS, open_database
@@ -14,6 +15,7 @@ from osteon_console.track import apply, positions
 
 from .story import NOON_MS, Story
 
+FORGETTING = retry_topic(IMAGE_RECEIVED, "accept")
 NEVER_US = 0  # nothing was received before 1970, so nothing is overdue
 Rows = list[dict[str, Any]]
 
@@ -278,3 +280,33 @@ def test_the_path_of_an_image_names_each_step_and_its_span(engine: Engine) -> No
     assert [step["since_first_s"] for step in answer["path"]] == [0, 1, 2, 3]
     assert len({step["span_id"] for step in answer["path"]}) == 4
     assert answer["took_s"] == 3
+
+
+@pytest.mark.parametrize("read_at", [0, 3, 6])
+def test_an_image_that_was_forgotten_leaves_no_event_whenever_that_is_read(engine: Engine, read_at: int) -> None:
+    story = Story()
+    story.answer("image-1")
+    story.bury(story.receive("image-1", "dd"))
+    forgetting = story.write(FORGETTING, ImageReceived(image_id="image-1", forget=True), "image-1")
+    records = [one for one in story.records if one is not forgetting]
+    records.insert(read_at, forgetting)
+    story.answer("image-2")
+
+    for record in (*records, *story.records[7:]):
+        apply(engine, [record])
+
+    with engine.connect() as connection:
+        left = connection.execute(select(EVENTS.c.image_id, EVENTS.c.topic)).all()
+    assert [row["image_id"] for row in rows(engine)] == ["image-2"]
+    assert [topic for image_id, topic in left if image_id == "image-1"] == [FORGETTING.name]
+
+
+def test_an_image_that_comes_again_after_it_was_forgotten_is_new(engine: Engine) -> None:
+    story = Story()
+    story.answer("image-1")
+    story.write(FORGETTING, ImageReceived(image_id="image-1", forget=True), "image-1")
+    story.set_aside(story.receive("image-1"), "truncated")
+
+    (row,) = told(engine, story.records)
+
+    assert (row["state"], row["patient"], row["n_outcomes"]) == ("set-aside", "", 1)

@@ -25,6 +25,9 @@ RIGHTS = {
     # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
     "accept": ("Read:inbox", "List:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault", "Read:models",
                "List:images", "List:vault", "List:models"),
+    # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
+    "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "images", "harmonized", "vault")
+                    for right in ("Read", "Write", "List")),
     "harmonizer": ("Read:images", "List:images", "Read:harmonized", "Write:harmonized", "List:harmonized",
                    "Read:models", "List:models"),
     "classifier": ("Read:harmonized", "List:harmonized", "Read:models", "List:models"),

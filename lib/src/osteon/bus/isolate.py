@@ -198,13 +198,14 @@ def _spelled(one: Outgoing) -> dict[str, Any]:
         "topic": [topic.name, topic.message.DESCRIPTOR.full_name, topic.key, topic.partitions, topic.retention_ms],
         "value": _text(one.message.SerializeToString()),
         "key": one.key,
+        "removes": one.removes,
     }
 
 
 def _outgoing(spelled: dict[str, Any]) -> Outgoing:
     name, message, key, partitions, retention_ms = spelled["topic"]
     topic = Topic(name, _class(message), key, partitions, retention_ms)
-    return Outgoing(topic, _message(message, spelled["value"]), spelled["key"])
+    return Outgoing(topic, _message(message, spelled["value"]), spelled["key"], spelled["removes"])
 
 
 def _message(name: str, text: str) -> Message:

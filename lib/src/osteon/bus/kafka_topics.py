@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, NoError, RetriableError, TopicAlreadyExists
 from kafka.protocol.consumer import OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
-from osteon.contracts.topics import Topic
+from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
 __all__ = ["check", "provision"]
@@ -60,9 +60,13 @@ def _wanted(topic: Topic, replication: int) -> dict[str, Any]:
 
 def _configs(topic: Topic, replication: int) -> dict[str, str]:
     keep = (
-        {"cleanup.policy": "compact"}
+        {"cleanup.policy": "compact", "max.compaction.lag.ms": str(REMOVED_WITHIN_MS)}
         if topic.retention_ms is None
-        else {"cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
+        else {
+            "cleanup.policy": "delete",
+            "retention.ms": str(topic.retention_ms),
+            "segment.ms": str(REMOVED_WITHIN_MS),
+        }
     )
     return keep | {"min.insync.replicas": str(max(1, replication - 1))}
 

@@ -59,7 +59,7 @@ def sendings(stage: str, site: str, item: Item, outputs: Sequence[Outgoing], sta
         is_state = state.topic is not None and one.topic.name == state.topic.name
         made.append(sending(one, headers, record.partition if is_state else None))
         if is_state:
-            state.put(one.key_bytes.decode(), one.message)
+            state.put(one.key_bytes.decode(), None if one.removes else one.message)
     return made
 
 

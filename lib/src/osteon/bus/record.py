@@ -42,12 +42,13 @@ class Outgoing:
     """A message on its way to the bus.
 
     Without a `key` it is keyed by the field that the topic names; where that is empty (a patient who is not
-    known), by the image.
+    known), by the image. With `removes` it is a tombstone: the message is there for its key alone.
     """
 
     topic: Topic
     message: Message
     key: str = ""
+    removes: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.message, self.topic.message):
@@ -76,7 +77,7 @@ class Sending:
 
 def sending(outgoing: Outgoing, headers: Headers, partition: int | None = None) -> Sending:
     """`outgoing` as bytes. Fields that this version does not know are kept, as protobuf does by itself."""
-    value = outgoing.message.SerializeToString(deterministic=True)
+    value = None if outgoing.removes else outgoing.message.SerializeToString(deterministic=True)
     return Sending(outgoing.topic.name, outgoing.key_bytes, value, headers, partition)
 
 

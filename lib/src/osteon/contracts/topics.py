@@ -20,6 +20,7 @@ __all__ = [
     "IMAGE_SET_ASIDE",
     "MODEL_IN_FORCE",
     "MODEL_RELEASED",
+    "REMOVED_WITHIN_MS",
     "STAGE_BRAKED",
     "TOPICS",
     "Topic",
@@ -28,6 +29,8 @@ __all__ = [
 
 DAY_MS = 24 * 60 * 60 * 1000
 IMAGE_RETENTION_MS = 90 * DAY_MS  # a stage may be down for a quarter of a year and lose nothing
+# Kafka removes whole segments of a log: what is removed or past its retention is gone from the disk this much later.
+REMOVED_WITHIN_MS = 7 * DAY_MS
 IMAGE_PARTITIONS = 12
 
 

@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15osteon/v1/image.proto\x12\tosteon.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\tObjectRef\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x12\n\nmedia_type\x18\x05 \x01(\t\"\xa5\x01\n\rImageReceived\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12$\n\x06object\x18\x03 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12\x1d\n\x04\x64oor\x18\x04 \x01(\x0e\x32\x0f.osteon.v1.Door\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x0b\x41\x63quisition\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x11\n\tbody_part\x18\x02 \x01(\t\x12\x0c\n\x04view\x18\x03 \x01(\t\x12\x12\n\nlaterality\x18\x04 \x01(\t\x12\x0c\n\x04rows\x18\x05 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x06 \x01(\r\x12\x16\n\x0erow_spacing_mm\x18\x07 \x01(\x01\x12\x19\n\x11\x63olumn_spacing_mm\x18\x08 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\"\xf6\x01\n\x11ImageDeidentified\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12$\n\x06object\x18\x04 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12+\n\x0b\x61\x63quisition\x18\x05 \x01(\x0b\x32\x16.osteon.v1.Acquisition\x12\x14\n\x0cpixel_sha256\x18\x06 \x01(\t\x12\x16\n\x0esame_pixels_as\x18\x07 \x01(\t\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x02\n\x0fImageHarmonized\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12$\n\x06object\x18\x04 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12&\n\x08original\x18\x05 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12+\n\x0b\x61\x63quisition\x18\x06 \x01(\x0b\x32\x16.osteon.v1.Acquisition\x12\x13\n\x0brelease_set\x18\x07 \x01(\t\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\rImageSetAside\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\t\x12$\n\x06object\x18\x07 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\nImageKnown\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x14\n\x0cpixel_sha256\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\x15\n\robject_sha256\x18\x04 \x01(\t\x12\x11\n\tset_aside\x18\x05 \x03(\t*L\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_DIMSE\x10\x01\x12\r\n\tDOOR_STOW\x10\x02\x12\x0f\n\x0b\x44OOR_FOLDER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15osteon/v1/image.proto\x12\tosteon.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\tObjectRef\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\x12\x12\n\nmedia_type\x18\x05 \x01(\t\"\xb5\x01\n\rImageReceived\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12$\n\x06object\x18\x03 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12\x1d\n\x04\x64oor\x18\x04 \x01(\x0e\x32\x0f.osteon.v1.Door\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x66orget\x18\x06 \x01(\x08\"\xb6\x01\n\x0b\x41\x63quisition\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x11\n\tbody_part\x18\x02 \x01(\t\x12\x0c\n\x04view\x18\x03 \x01(\t\x12\x12\n\nlaterality\x18\x04 \x01(\t\x12\x0c\n\x04rows\x18\x05 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x06 \x01(\r\x12\x16\n\x0erow_spacing_mm\x18\x07 \x01(\x01\x12\x19\n\x11\x63olumn_spacing_mm\x18\x08 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\"\xf6\x01\n\x11ImageDeidentified\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12$\n\x06object\x18\x04 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12+\n\x0b\x61\x63quisition\x18\x05 \x01(\x0b\x32\x16.osteon.v1.Acquisition\x12\x14\n\x0cpixel_sha256\x18\x06 \x01(\t\x12\x16\n\x0esame_pixels_as\x18\x07 \x01(\t\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x02\n\x0fImageHarmonized\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12$\n\x06object\x18\x04 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12&\n\x08original\x18\x05 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12+\n\x0b\x61\x63quisition\x18\x06 \x01(\x0b\x32\x16.osteon.v1.Acquisition\x12\x13\n\x0brelease_set\x18\x07 \x01(\t\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\rImageSetAside\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\t\x12$\n\x06object\x18\x07 \x01(\x0b\x32\x14.osteon.v1.ObjectRef\x12/\n\x0breceived_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"o\n\nImageKnown\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x14\n\x0cpixel_sha256\x18\x02 \x01(\t\x12\x0f\n\x07patient\x18\x03 \x01(\t\x12\x15\n\robject_sha256\x18\x04 \x01(\t\x12\x11\n\tset_aside\x18\x05 \x03(\t*L\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_DIMSE\x10\x01\x12\r\n\tDOOR_STOW\x10\x02\x12\x0f\n\x0b\x44OOR_FOLDER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'osteon.v1.image_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOOR']._serialized_start=1350
-  _globals['_DOOR']._serialized_end=1426
+  _globals['_DOOR']._serialized_start=1366
+  _globals['_DOOR']._serialized_end=1442
   _globals['_OBJECTREF']._serialized_start=69
   _globals['_OBJECTREF']._serialized_end=165
   _globals['_IMAGERECEIVED']._serialized_start=168
-  _globals['_IMAGERECEIVED']._serialized_end=333
-  _globals['_ACQUISITION']._serialized_start=336
-  _globals['_ACQUISITION']._serialized_end=518
-  _globals['_IMAGEDEIDENTIFIED']._serialized_start=521
-  _globals['_IMAGEDEIDENTIFIED']._serialized_end=767
-  _globals['_IMAGEHARMONIZED']._serialized_start=770
-  _globals['_IMAGEHARMONIZED']._serialized_end=1029
-  _globals['_IMAGESETASIDE']._serialized_start=1032
-  _globals['_IMAGESETASIDE']._serialized_end=1235
-  _globals['_IMAGEKNOWN']._serialized_start=1237
-  _globals['_IMAGEKNOWN']._serialized_end=1348
+  _globals['_IMAGERECEIVED']._serialized_end=349
+  _globals['_ACQUISITION']._serialized_start=352
+  _globals['_ACQUISITION']._serialized_end=534
+  _globals['_IMAGEDEIDENTIFIED']._serialized_start=537
+  _globals['_IMAGEDEIDENTIFIED']._serialized_end=783
+  _globals['_IMAGEHARMONIZED']._serialized_start=786
+  _globals['_IMAGEHARMONIZED']._serialized_end=1045
+  _globals['_IMAGESETASIDE']._serialized_start=1048
+  _globals['_IMAGESETASIDE']._serialized_end=1251
+  _globals['_IMAGEKNOWN']._serialized_start=1253
+  _globals['_IMAGEKNOWN']._serialized_end=1364
 # @@protoc_insertion_point(module_scope)

@@ -36,18 +36,20 @@ class ObjectRef(_message.Message):
     def __init__(self, bucket: _Optional[str] = ..., key: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class ImageReceived(_message.Message):
-    __slots__ = ("image_id", "site", "object", "door", "received_at")
+    __slots__ = ("image_id", "site", "object", "door", "received_at", "forget")
     IMAGE_ID_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     DOOR_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    FORGET_FIELD_NUMBER: _ClassVar[int]
     image_id: str
     site: str
     object: ObjectRef
     door: Door
     received_at: _timestamp_pb2.Timestamp
-    def __init__(self, image_id: _Optional[str] = ..., site: _Optional[str] = ..., object: _Optional[_Union[ObjectRef, _Mapping]] = ..., door: _Optional[_Union[Door, str]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    forget: bool
+    def __init__(self, image_id: _Optional[str] = ..., site: _Optional[str] = ..., object: _Optional[_Union[ObjectRef, _Mapping]] = ..., door: _Optional[_Union[Door, str]] = ..., received_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., forget: _Optional[bool] = ...) -> None: ...
 
 class Acquisition(_message.Message):
     __slots__ = ("modality", "body_part", "view", "laterality", "rows", "columns", "row_spacing_mm", "column_spacing_mm", "device")

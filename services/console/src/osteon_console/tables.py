@@ -122,5 +122,6 @@ def _set_up_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")  # the API reads while the tracker writes
     cursor.execute("PRAGMA synchronous=NORMAL")  # a lost tail is read again: its offsets are lost with it
+    cursor.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten, not only left out
     cursor.execute("PRAGMA busy_timeout=10000")
     cursor.close()

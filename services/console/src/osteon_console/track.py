@@ -3,6 +3,7 @@
 1. A batch of records is stored as events, and the receptions of the images that they name are worked out anew from
    all events of each.
 2. The offsets are stored in the same transaction: each record counts once, wherever the process is killed.
+   Those before an image was forgotten (`osteon patient forget`) count no more, and are deleted.
 3. What an image's events say does not depend on their order, so that topics may be read side by side.
 """
 
@@ -20,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from osteon.bus.record import REPLAY_OF, Record, header
 from osteon.bus.wire import Bus
 from osteon.contracts import DeadLetter
-from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, MODEL_RELEASED, TOPICS
+from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, IMAGE_RECEIVED, MODEL_RELEASED, TOPICS, retry_topic
 from osteon.errors import Fatal, Passing
 from osteon.runtime import logs
 from osteon.runtime.health import Health
@@ -35,6 +36,7 @@ LOGGER = logs.logger(__name__)
 # What stages remember and what is released says nothing about the way of one image.
 TRACKED = tuple(topic for topic in TOPICS if topic not in (IMAGE_KNOWN, MODEL_RELEASED))
 _KEYED_BY_IMAGE = {topic.name for topic in TOPICS if topic.key == "image_id"} - {DEAD_LETTER.name}
+_FORGETTING = retry_topic(IMAGE_RECEIVED, "accept").name
 QUIET_S = 1.5  # longer than one poll of the bus takes
 RETRY_S = 2.0
 
@@ -104,10 +106,22 @@ def _tell_anew(connection: Connection, image_ids: set[str]) -> None:
                 message=message_of(row.topic, row.value),
             )
         )
+    for image_id, known in events.items():
+        events[image_id] = _without_forgotten(connection, image_id, known)
     connection.execute(delete(RECEPTIONS).where(RECEPTIONS.c.image_id.in_(image_ids)))
     rows = [asdict(row) for image_id, known in events.items() for row in receptions(image_id, known)]
     if rows:
         connection.execute(insert(RECEPTIONS), rows)
+
+
+def _without_forgotten(connection: Connection, image_id: str, known: list[Event]) -> list[Event]:
+    """The events since an image was forgotten; the others are deleted, in whatever order they were read."""
+    forgotten_us = [event.time_us for event in known if getattr(event.message, "forget", False)]
+    if not forgotten_us:
+        return known
+    old = (EVENTS.c.image_id == image_id) & (EVENTS.c.time_us <= max(forgotten_us))
+    connection.execute(delete(EVENTS).where(old & (EVENTS.c.topic != _FORGETTING)))
+    return [event for event in known if event.time_us > max(forgotten_us)]
 
 
 def _advance(connection: Connection, known: dict[tuple[str, int], int], new: Iterable[dict[str, Any]]) -> None:

@@ -14,7 +14,6 @@ from osteon import bus, store
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.runtime.service import run
-from osteon_ingest.identity import Keys
 from osteon_ingest.receive import Threshold
 from osteon_ingest.settings import IngestSettings
 
@@ -27,7 +26,7 @@ def doors(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace
     """all doors, and the sweeper, each in processes of its own"""
     from osteon_ingest.doors import open_doors
 
-    Keys.from_site_key(settings.site_key.get_secret_value(), settings.key_epoch)  # refuse here, not in each child
+    settings.keys()  # refuse here, not in each child
     open_doors(settings, stop)
 
 
@@ -105,7 +104,7 @@ def _threshold(settings: IngestSettings) -> Threshold:
     )
     return Threshold(
         settings.site,
-        Keys.from_site_key(settings.site_key.get_secret_value(), settings.key_epoch),
+        settings.keys(),
         objects,
         bus.connect(settings.kafka_servers).publisher(None),
         settings.max_object_bytes,

@@ -8,6 +8,8 @@ store. `settle` decides, one image after the other, by what is known of the same
 - anything else under a UID that has an image: a conflict, set aside; once for each distinct content
 - the same pixels under another UID: accepted, with a link to the earlier one
 
+An image that is to be forgotten (`osteon patient forget`) is remembered no more, and new if it comes again.
+
 An image that names no patient is accepted with an empty pseudonym: its result is found by its own id.
 """
 
@@ -73,7 +75,7 @@ def run_one(settings: IngestSettings) -> None:
 
 
 def _stage(settings: IngestSettings) -> Stage:
-    keys = Keys.from_site_key(settings.site_key.get_secret_value(), settings.key_epoch)
+    keys = settings.keys()
     secret = settings.store_secret_key.get_secret_value()
     store = connect_store(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
     return make_stage(settings, store, keys)
@@ -84,7 +86,9 @@ def work(received: ImageReceived, keys: Keys, store: Store) -> Sequence[Outgoing
 
     Raises Passing, and Poison if the inbox object is missing, corrupt or sealed under another key.
     """
-    original = unseal(keys.inbox, store.get(received.object))
+    if received.forget:
+        return [Outgoing(IMAGE_KNOWN, ImageKnown(image_id=received.image_id), removes=True)]
+    original = unseal(keys.to_open("inbox"), store.get(received.object))
     known = ImageKnown(image_id=received.image_id, object_sha256=sha256(original).hexdigest())
     try:
         image = examine(keys, received.site, received.image_id, original)
@@ -102,7 +106,7 @@ def killed(received: ImageReceived, refusal: SetAside, keys: Keys, store: Store)
 
     Remembered under the sealed object's hash too, which `is_known` can tell before anything is opened.
     """
-    original = unseal(keys.inbox, store.get(received.object))
+    original = unseal(keys.to_open("inbox"), store.get(received.object))
     known = ImageKnown(image_id=received.image_id, object_sha256=sha256(original).hexdigest())
     known.set_aside.extend((known.object_sha256, data_set_sha256(original), received.object.sha256))
     return [_set_aside(received, refusal.reason, str(refusal)), Outgoing(IMAGE_KNOWN, known)]
@@ -116,6 +120,8 @@ def is_known(received: ImageReceived, known: State) -> bool:
 
 def settle(found: Sequence[Outgoing], known: State) -> Sequence[Outgoing]:
     """What is published of what `work` found, by what is known; serial, in the order of reception."""
+    if len(found) == 1:  # to be forgotten
+        return found
     outcome, memory = found
     new = cast(ImageKnown, memory.message)
     old = cast(ImageKnown | None, known.get(new.image_id))

@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
+from typing import Literal
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -40,7 +41,10 @@ EPOCH = re.compile(r"[0-9A-Za-z._-]{1,16}")
 
 @dataclass(frozen=True)
 class Keys:
-    """One key of 32 bytes for each purpose. `epoch` names the site key in use, and changes with it."""
+    """One key of 32 bytes for each purpose. `epoch` names the site key in use, and changes with it.
+
+    With `former` ones, what was sealed under them still opens; nothing is named or sealed by them any more.
+    """
 
     patients: bytes
     images: bytes
@@ -50,6 +54,7 @@ class Keys:
     inbox: bytes
     vault: bytes
     epoch: str = "1"
+    former: tuple["Keys", ...] = ()
 
     @staticmethod
     def from_site_key(secret: bytes | str, epoch: str = "1") -> "Keys":
@@ -70,6 +75,10 @@ class Keys:
             vault=_derive(material, "vault"),
             epoch=epoch,
         )
+
+    def to_open(self, purpose: Literal["inbox", "vault"]) -> tuple[bytes, ...]:
+        """The keys that may have sealed what is to be opened now, the one in use first."""
+        return tuple(getattr(one, purpose) for one in (self, *self.former))
 
     def __repr__(self) -> str:
         """Without the keys: a representation may end up in a log."""

@@ -13,6 +13,8 @@ mode: sealing 10 MB took as long as storing them.
 
 import hashlib
 import hmac
+from collections.abc import Sequence
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV
@@ -37,19 +39,25 @@ def seal(key: bytes, data: bytes, name: str = "") -> bytes:
     return MARK + nonce + _gcm(key, nonce).encrypt(nonce[12:], data, MARK + name.encode())
 
 
-def unseal(key: bytes, data: bytes, name: str = "") -> bytes:
-    """What was sealed. Raises Poison("seal-broken") if it was altered or sealed under another key or name."""
-    begin = len(MARK)
-    mark, rest = data[:begin], memoryview(data)[begin:]
-    try:
-        if mark == MARK:
-            nonce = bytes(rest[:NONCE_BYTES])
-            return _gcm(key, nonce).decrypt(nonce[12:], rest[NONCE_BYTES:], MARK + name.encode())
-        if mark == MARK_SIV:
-            return AESGCMSIV(key).decrypt(bytes(12), rest, MARK_SIV + name.encode())
-    except (InvalidTag, ValueError):
-        raise Poison("seal-broken", "the object was altered, or sealed under another key") from None
-    raise Poison("seal-broken", "the object was not sealed here")
+def unseal(keys: bytes | Sequence[bytes], data: bytes, name: str = "") -> bytes:
+    """What was sealed under a key, or under one of several.
+
+    Raises Poison("seal-broken") if it was altered or sealed under another key or name.
+    """
+    if data[: len(MARK)] not in (MARK, MARK_SIV):
+        raise Poison("seal-broken", "the object was not sealed here")
+    for key in [keys] if isinstance(keys, bytes) else keys:
+        with suppress(InvalidTag, ValueError):
+            return _opened(key, data, name.encode())
+    raise Poison("seal-broken", "the object was altered, or sealed under a key that is not given here")
+
+
+def _opened(key: bytes, data: bytes, name: bytes) -> bytes:
+    mark, rest = data[: len(MARK)], memoryview(data)[len(MARK) :]
+    if mark == MARK_SIV:
+        return AESGCMSIV(key).decrypt(bytes(12), rest, MARK_SIV + name)
+    nonce = bytes(rest[:NONCE_BYTES])
+    return _gcm(key, nonce).decrypt(nonce[12:], rest[NONCE_BYTES:], MARK + name)
 
 
 def _nonce(key: bytes, data: bytes, name: bytes) -> bytes:

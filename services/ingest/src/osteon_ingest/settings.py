@@ -1,11 +1,14 @@
 """Settings of the ingest service, read once from environment variables that begin with `OSTEON_`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from osteon.errors import Fatal
 from osteon.runtime import Settings
+from osteon_ingest.identity import Keys
 
 __all__ = ["IngestSettings"]
 
@@ -34,6 +37,9 @@ class IngestSettings(Settings):
 
     key_epoch: str = "1"
     """Name of the site key in use; changes with it."""
+
+    former_site_keys: SecretStr = SecretStr("")
+    """Site keys that were in use before, to open what they sealed: `epoch:key`, separated by commas."""
 
     max_object_bytes: int = Field(default=512 * 1024 * 1024, gt=0, lt=2**31 - 1024)
     """Largest DICOM object that is taken in, in bytes, below 2 GiB; each sender may keep one of them in memory."""
@@ -112,3 +118,13 @@ class IngestSettings(Settings):
 
     accept_threads: int = Field(default=4, ge=1, le=64)
     """Images that the accept stage works at a time; each takes about ten times its pixels in memory."""
+
+    def keys(self) -> Keys:
+        """The keys of the site. Raises Fatal where a site key or an epoch is none."""
+        former = []
+        for one in filter(None, map(str.strip, self.former_site_keys.get_secret_value().split(","))):
+            epoch, colon, secret = one.partition(":")
+            if not colon:
+                raise Fatal("OSTEON_FORMER_SITE_KEYS must hold epoch:key, separated by commas, as in 1:9f86d0…")
+            former.append(Keys.from_site_key(secret, epoch))
+        return replace(Keys.from_site_key(self.site_key.get_secret_value(), self.key_epoch), former=tuple(former))

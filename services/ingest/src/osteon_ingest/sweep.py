@@ -91,7 +91,7 @@ def _announce(threshold: Threshold, listed: Listed) -> bool:
         media_type=SEALED,
     )
     try:
-        header = peek(unseal(threshold.keys.inbox, threshold.store.get(ref)))
+        header = peek(unseal(threshold.keys.to_open("inbox"), threshold.store.get(ref)))
     except (Poison, SetAside) as error:
         # No door put it there: doors write whole objects, sealed with this key, that have a name.
         LOGGER.error("the inbox holds an object that no door wrote", extra={"key": listed.key, "why": str(error)})

@@ -13,7 +13,7 @@ from osteon.store import Store
 from osteon_ingest.identity import Keys
 from osteon_ingest.seal import seal, unseal
 
-__all__ = ["VAULT", "Entry", "entry_key", "lock_away", "take_out"]
+__all__ = ["VAULT", "Entry", "entry_key", "lock_away", "open_entry", "take_out"]
 
 VAULT = "vault"
 SEALED = "application/octet-stream"
@@ -51,5 +51,9 @@ def lock_away(store: Store, keys: Keys, entry: Entry, deidentified: ObjectRef) -
 
 def take_out(store: Store, keys: Keys, image_id: str, deidentified: ObjectRef) -> Entry:
     """The entry of a de-identified object. Raises Passing, and Poison if it is missing, broken or another's."""
-    key = entry_key(image_id, deidentified)
-    return Entry(**json.loads(unseal(keys.vault, store.get_named(VAULT, key), key)))
+    return open_entry(store, keys, entry_key(image_id, deidentified))
+
+
+def open_entry(store: Store, keys: Keys, key: str) -> Entry:
+    """The entry that lies under `key`. Raises Passing, and Poison if it is missing, broken or another's."""
+    return Entry(**json.loads(unseal(keys.to_open("vault"), store.get_named(VAULT, key), key)))

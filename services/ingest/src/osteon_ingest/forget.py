@@ -1,0 +1,130 @@
+"""Forget a patient: delete the objects, tell accept and the console, and say when the records are gone.
+
+1. Delete the objects of each bucket; the vault last, since it tells whose the others are, should this be cut short.
+2. Publish for each image, on the topic that accept alone reads, that it is to be forgotten. Accept writes the tombstone
+   of what it remembers, in its own transaction; the console deletes what it knows of the image.
+3. Wait until both have done so, as far as they run.
+
+Safe to repeat: what is gone is not found again.
+"""
+
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from osteon.bus import Bus, Outgoing, Table
+from osteon.contracts import ImageReceived
+from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, IMAGE_RECEIVED, REMOVED_WITHIN_MS, retry_topic
+from osteon.store import Store
+from osteon_ingest.traces import PLACES, Traces, retained
+
+__all__ = ["Place", "forget", "would_forget"]
+
+WAIT_S = 60.0  # for accept and the console to read one record; they need seconds
+LOOK_EVERY_S = 0.5
+TELL_ACCEPT = retry_topic(IMAGE_RECEIVED, "accept")
+
+
+@dataclass(frozen=True)
+class Place:
+    """What was in one place, and since or until when it is gone."""
+
+    name: str
+    n: int
+    outcome: str
+
+
+def would_forget(found: Traces) -> list[Place]:
+    """What `forget` would do; nothing is changed."""
+    kept = [
+        *(Place(f"bucket {bucket}", len(found.objects.get(bucket, ())), "would be deleted") for bucket in PLACES),
+        Place(IMAGE_KNOWN.name, found.records[IMAGE_KNOWN.name].n, "would be removed"),
+        Place("the console's table", len(found.images), "would be deleted"),
+    ]
+    return [*kept, *_records(found, "would be gone")]
+
+
+def forget(found: Traces, bus: Bus, store: Store, site: str, wait_s: float = WAIT_S) -> list[Place]:
+    """Forget what was found; one line for each place. Raises Passing: then repeat it."""
+    places = [Place(f"bucket {bucket}", _delete(store, found, bucket), "gone") for bucket in PLACES]  # 1
+    _tell(bus, site, found.images)  # 2
+    places.append(_wait_for_accept(bus, found, wait_s))  # 3
+    places.append(_wait_for_console(found.images, wait_s))
+    return [*places, *_records(found, "gone")]
+
+
+def _delete(store: Store, found: Traces, bucket: str) -> int:
+    objects = found.objects.get(bucket, [])
+    for ref in objects:
+        store.delete(ref)
+    return len(objects)
+
+
+def _tell(bus: Bus, site: str, images: Set[str]) -> None:
+    publisher = bus.publisher(source=f"osteon/{site}/forget")
+    try:
+        for image in sorted(images):
+            publisher.publish(Outgoing(TELL_ACCEPT, ImageReceived(image_id=image, site=site, forget=True)))
+    finally:
+        publisher.close()
+
+
+def _wait_for_accept(bus: Bus, found: Traces, wait_s: float) -> Place:
+    table = Table(bus, IMAGE_KNOWN)
+
+    def is_forgotten() -> bool:
+        table.refresh()
+        return not found.images & set(table)
+
+    is_gone = _until(is_forgotten, wait_s)
+    table.close()
+    by = _day(time.time() * 1000 + REMOVED_WITHIN_MS)
+    outcome = f"gone; from Kafka's disk by {by}" if is_gone else "gone when accept has read on: it does not run"
+    return Place(IMAGE_KNOWN.name, found.records[IMAGE_KNOWN.name].n, outcome)
+
+
+def _wait_for_console(images: Set[str], wait_s: float) -> Place:
+    url = os.environ.get("OSTEON_CONSOLE_URL", "")
+    is_asked = url.startswith(("http://", "https://"))
+    is_gone = is_asked and _until(lambda: all(_is_unknown(f"{url}/api/images/{one}") for one in sorted(images)), wait_s)
+    why = "it did not confirm it" if is_asked else "set OSTEON_CONSOLE_URL to have it asked"
+    return Place("the console's table", len(images), "gone" if is_gone else f"gone when the console has read on: {why}")
+
+
+def _is_unknown(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=10).close()  # noqa: S310 - the scheme was looked at
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code == 404
+    except OSError:
+        return False
+    return False
+
+
+def _until(condition: Callable[[], bool], wait_s: float) -> bool:
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return True
+
+
+def _records(found: Traces, gone: str) -> Iterator[Place]:
+    """The topics that keep their records for a time; they name images and pseudonyms, and objects that are gone."""
+    for topic in retained:
+        records = found.records.get(topic.name)
+        if topic.retention_ms is None or records is None or not records.n:
+            continue
+        name = "dead letters" if topic is DEAD_LETTER else topic.name
+        yield Place(name, records.n, f"{gone} by {_day(records.last_ms + topic.retention_ms + REMOVED_WITHIN_MS)}")
+
+
+def _day(time_ms: float) -> str:
+    """The day by whose end that time has passed, whatever the time zone."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC) + timedelta(days=1):%Y-%m-%d}"

@@ -1,0 +1,249 @@
+"""A patient is forgotten: nothing of them is left in any place, and nothing of anybody else is touched."""
+
+import dataclasses
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+
+from osteon.bus import MemoryBus, Outgoing, connect
+from osteon.bus.wire import Bus
+from osteon.contracts import DOOR_STOW, ImageDeidentified, ImageHarmonized, ImageReceived
+from osteon.contracts.topics import (
+    DEAD_LETTER,
+    IMAGE_DEIDENTIFIED,
+    IMAGE_HARMONIZED,
+    IMAGE_KNOWN,
+    IMAGE_RECEIVED,
+    IMAGE_SET_ASIDE,
+    TOPICS,
+)
+from osteon.runtime import read_settings
+from osteon.store import MemoryStore, Store
+from osteon.store import connect as connect_store
+from osteon_ingest.accept import make_stage
+from osteon_ingest.forget import Place, forget, would_forget
+from osteon_ingest.identity import Keys, image_id, pseudonym
+from osteon_ingest.receive import SEALED
+from osteon_ingest.seal import seal
+from osteon_ingest.settings import IngestSettings
+from osteon_ingest.traces import PLACES, Traces, find, pseudonyms
+
+OLD = Keys.from_site_key(secrets.token_bytes(32))
+KEYS = Keys.from_site_key(secrets.token_bytes(32), epoch="2")
+BOTH = dataclasses.replace(KEYS, former=(OLD,))
+HERS, HIS = "ZZ-1729", "ZZ-1730"
+Make = Callable[..., Dataset]
+Write = Callable[[Dataset], bytes]
+Wait = Callable[..., None]
+
+
+@dataclasses.dataclass
+class Site:
+    """A bus and a store, with an accept stage while it `runs`."""
+
+    bus: Bus
+    store: Store
+    settings: IngestSettings
+    wait: Wait
+
+    @contextmanager
+    def running(self, keys: Keys = KEYS) -> Iterator[None]:
+        stop = threading.Event()
+        stage = make_stage(self.settings, self.store, keys)
+        thread = threading.Thread(target=stage.run, args=(self.bus, stop))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(30)
+
+    def send(self, content: bytes, uid: str, keys: Keys = KEYS) -> None:
+        """What a door does, and wait for the outcome."""
+        n_before = self.n_outcomes()
+        ref = self.store.put("inbox", seal(keys.inbox, content), SEALED)
+        message = ImageReceived(image_id=image_id(keys, uid), site="test", object=ref, door=DOOR_STOW)
+        publisher = self.bus.publisher()
+        publisher.publish(Outgoing(IMAGE_RECEIVED, message))
+        publisher.close()
+        self.wait(lambda: self.n_outcomes() > n_before, within_s=60)
+
+    def n_outcomes(self) -> int:
+        return len(self.bus.read([IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, DEAD_LETTER]))
+
+    def find(self, patient_id: str = HERS, keys: Keys = KEYS) -> Traces:
+        return find(self.bus, self.store, keys, "test", pseudonyms(keys, "test", patient_id))
+
+    def objects(self) -> set[tuple[str, str]]:
+        return {(bucket, one.key) for bucket in PLACES for one in self.store.list(bucket)}
+
+    def harmonize(self, *, says: bool) -> None:
+        """What the harmonizer does with the last image; without a record, as one that was killed."""
+        message = ImageDeidentified.FromString(self.bus.read([IMAGE_DEIDENTIFIED])[-1].value or b"")
+        derived = self.store.put("harmonized", self.store.get(message.object) + bytes(says), "application/dicom")
+        if says:
+            done = ImageHarmonized(
+                image_id=message.image_id, patient=message.patient, object=derived, original=message.object
+            )
+            publisher = self.bus.publisher()
+            publisher.publish(Outgoing(IMAGE_HARMONIZED, done))
+            publisher.close()
+
+
+@pytest.fixture
+def settings() -> IngestSettings:
+    return read_settings(IngestSettings, {}, site="test", site_key=secrets.token_hex(32))
+
+
+@pytest.fixture
+def site(settings: IngestSettings, eventually: Wait) -> Site:
+    bus = MemoryBus()
+    bus.provision(TOPICS)
+    return Site(bus, MemoryStore(), settings, eventually)
+
+
+@pytest.fixture
+def new_radiograph(new_object: Make) -> Make:
+    """A radiograph that nothing is wrong with; each has pixels of its own."""
+
+    def make(patient_id: str = HERS, **elements: object) -> Dataset:
+        made = new_object(rows=64, PixelSpacing=["0.5", "0.5"], PatientID=patient_id, **elements)
+        level = secrets.randbelow(20000)
+        made.PixelData = np.tile(np.linspace(level, level + 3000, 64).astype(np.uint16), (64, 1)).tobytes()
+        return made
+
+    return make
+
+
+def _fill(site: Site, new_radiograph: Make, as_file: Write) -> Dataset:
+    """Her two images and his one, a broken copy of hers, and his under her UID; gives her first."""
+    first, second, his, usurper = (new_radiograph(one) for one in (HERS, HERS, HIS, HIS))
+    usurper.SOPInstanceUID = first.SOPInstanceUID
+    usurper.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
+    for one in (first, usurper, his, second):
+        site.send(as_file(one), one.SOPInstanceUID)
+    site.harmonize(says=True)
+    site.harmonize(says=False)
+    broken = new_radiograph(HERS)
+    site.send(as_file(broken)[:-2000], broken.SOPInstanceUID)
+    return first
+
+
+def test_nothing_of_a_patient_is_left_and_all_of_another_one_is(
+    site: Site, new_radiograph: Make, as_file: Write
+) -> None:
+    _check_forgetting(site, new_radiograph, as_file)
+
+
+@pytest.mark.slow
+def test_nothing_of_a_patient_is_left_on_real_servers(
+    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, eventually: Wait
+) -> None:
+    bus = connect(new_broker().address)
+    bus.provision(TOPICS)
+    store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
+
+    _check_forgetting(Site(bus, store, settings, eventually), new_radiograph, as_file)
+
+
+def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
+    with site.running():
+        first = _fill(site, new_radiograph, as_file)
+        his = {(bucket, ref.key) for bucket, refs in site.find(HIS).objects.items() for ref in refs}
+        hers = {(bucket, ref.key) for bucket, refs in site.find().objects.items() for ref in refs}
+        assert len([one for one in hers if one[0] == "inbox"]) == 3
+        assert len([one for one in hers if one[0] == "harmonized"]) == 2
+        assert not his & hers
+
+        places = _by_name(forget(site.find(), site.bus, site.store, "test", wait_s=20))
+
+        assert not site.objects() & hers
+        assert site.objects() >= his
+        assert all(places[f"bucket {bucket}"].outcome == "gone" for bucket in PLACES)
+        assert places[IMAGE_KNOWN.name].outcome.startswith("gone; from Kafka's disk by 2")
+        assert " by 2" in places[IMAGE_DEIDENTIFIED.name].outcome
+        assert not any(site.find().objects.values())
+        assert not site.find(HIS).is_empty
+
+        site.send(as_file(first), first.SOPInstanceUID)  # which would be a duplicate of what is remembered
+        (again,) = site.find().objects["images"]
+        assert site.store.exists(again)
+
+
+def test_a_dry_run_changes_nothing(site: Site, new_radiograph: Make, as_file: Write) -> None:
+    with site.running():
+        _fill(site, new_radiograph, as_file)
+        before = site.objects(), len(site.bus.read(TOPICS))
+
+        places = _by_name(would_forget(site.find()))
+
+    assert (site.objects(), len(site.bus.read(TOPICS))) == before
+    assert places["bucket inbox"].n == 3
+
+
+def test_forgetting_twice_is_forgetting_once(site: Site, new_radiograph: Make, as_file: Write) -> None:
+    with site.running():
+        _fill(site, new_radiograph, as_file)
+        forget(site.find(), site.bus, site.store, "test", wait_s=20)
+        left = site.objects()
+
+        again = forget(site.find(), site.bus, site.store, "test", wait_s=20)
+
+    assert site.objects() == left
+    assert _by_name(again)["bucket images"].n == 0
+
+
+def test_while_accept_does_not_run_it_is_told_so(site: Site, new_radiograph: Make, as_file: Write) -> None:
+    with site.running():
+        original = new_radiograph()
+        site.send(as_file(original), original.SOPInstanceUID)
+
+    places = _by_name(forget(site.find(), site.bus, site.store, "test", wait_s=0.0))
+
+    assert "does not run" in places[IMAGE_KNOWN.name].outcome
+    with site.running():
+        site.wait(lambda: site.bus.read([IMAGE_KNOWN])[-1].value is None)
+
+
+def test_objects_are_found_when_no_record_tells_of_them_any_more(
+    site: Site, new_radiograph: Make, as_file: Write
+) -> None:
+    with site.running():
+        _fill(site, new_radiograph, as_file)
+    his = site.find(HIS).objects
+    hers = site.find().objects
+    emptied = MemoryBus()
+    emptied.provision(TOPICS)
+
+    later = dataclasses.replace(site, bus=emptied)
+
+    assert later.find().objects == hers
+    assert later.find(HIS).objects == his
+
+
+def test_images_of_an_earlier_site_key_are_found_by_either_pseudonym(
+    site: Site, new_radiograph: Make, as_file: Write
+) -> None:
+    for keys in (OLD, BOTH):
+        with site.running(keys):
+            original = new_radiograph()
+            site.send(as_file(original), original.SOPInstanceUID, keys)
+
+    by_id = site.find(keys=BOTH)
+    by_name = [
+        find(site.bus, site.store, BOTH, "test", frozenset([pseudonym(keys, "test", HERS)])) for keys in (OLD, KEYS)
+    ]
+
+    assert len(by_id.images) == 2
+    assert [one.images for one in by_name] == [by_id.images] * 2
+    assert [len(by_id.objects[bucket]) for bucket in ("inbox", "images", "vault")] == [2, 2, 2]
+
+
+def _by_name(places: list[Place]) -> dict[str, Place]:
+    return {place.name: place for place in places}
