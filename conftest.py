@@ -6,6 +6,8 @@
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -112,6 +114,30 @@ def pytest_runtest_makereport() -> Iterator[None]:
         for server in _running:
             report.sections.append((f"log of {server.part.name}", server.log()))  # type: ignore[attr-defined]
     return report
+
+
+def how_to(page: str, heading: str) -> str:
+    """The commands under a heading of a page of `docs/how-to`, so that tests do what it says."""
+    text = (Path(__file__).parent / "docs" / "how-to" / f"{page}.md").read_text()
+    (section,) = re.findall(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return "\n".join(re.findall(r"^```sh$(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture(scope="session")
+def lock_the_doors() -> Callable[[str], str]:
+    """The commands of `docs/how-to/lock-the-doors.md` under a heading."""
+    return lambda heading: how_to("lock-the-doors", heading)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory, lock_the_doors: Callable[[str], str]) -> Path:
+    """A folder with `ca`, `door` and `sender`, each `.pem` and `.key`, and `tokens` of `archive` and `worklist`."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing: apt-get install openssl")
+    folder = tmp_path_factory.mktemp("certificates")
+    script = "set -e\n" + lock_the_doors("Certificates") + lock_the_doors("Tokens")
+    subprocess.run(["bash", "-c", script], cwd=folder, check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,31 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Engine
+from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from osteon.contracts import Brake, ReleaseInForce
 from osteon.contracts.topics import MODEL_IN_FORCE, STAGE_BRAKED
 from osteon.errors import OsteonError, Passing
+from osteon.runtime import read_settings
 from osteon.runtime.health import Health
+from osteon.runtime.lock import Lock, http_lock
+from osteon.runtime.tls import client_context
 from osteon_console import commands
 from osteon_console.api import api, serve
+from osteon_console.settings import ConsoleSettings
 from osteon_console.track import apply
 
 from .story import NOON_MS, Story
@@ -36,13 +45,21 @@ def url(engine: Engine, now_s: list[float]) -> Iterator[str]:
     health = Health()
     health.ready("track", True)
     application = api(engine, DEADLINE_S, health, is_current=lambda: True, clock=lambda: now_s[0])
+    with serving(application, Lock(None, None)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def serving(application: Starlette, lock: Lock) -> Iterator[int]:
     stop = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = threading.Thread(target=serve, args=(application, listening, stop))
+    server = threading.Thread(target=serve, args=(application, listening, lock, stop))
     server.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    stop.set()
-    server.join(timeout=30)
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        stop.set()
+        server.join(timeout=30)
     assert not server.is_alive()
 
 
@@ -214,3 +231,55 @@ def test_the_command_says_how_to_start_a_console_that_is_not_there(monkeypatch: 
 
     assert isinstance(found.exception, OsteonError)
     assert "start it with make up" in str(found.exception)
+
+
+@pytest.fixture
+def locked_port(engine: Engine, certificates: Path) -> Iterator[int]:
+    shown = {"tls_certificate": certificates / "door.pem", "tls_key": certificates / "door.key"}
+    settings = read_settings(ConsoleSettings, {}, tokens_file=certificates / "tokens", **shown)
+    lock = http_lock(settings, "0.0.0.0", door="console", is_open=False, setting="OSTEON_IS_OPEN")
+    health = Health()
+    health.ready("track", True)
+    with serving(api(engine, DEADLINE_S, health, is_current=lambda: True), lock) as port:
+        yield port
+
+
+def test_a_locked_console_answers_nobody_without_a_token_but_probes(locked_port: int, certificates: Path) -> None:
+    trusts = client_context(certificates / "ca.pem")
+    with httpx.Client(base_url=f"https://localhost:{locked_port}", verify=trusts) as stranger:
+        asked = [stranger.get(path) for path in ("/api/images", "/api/images/x", "/api/stages", "/api/summary", "/")]
+        probe = stranger.get("/healthz")
+
+    assert {(answer.status_code, answer.headers["www-authenticate"]) for answer in asked} == {
+        (401, 'Bearer realm="osteon"')
+    }
+    assert probe.status_code == 200
+
+
+def test_the_command_asks_a_locked_console_as_the_how_to_says(
+    engine: Engine, locked_port: int, certificates: Path, lock_the_doors: Callable[[str], str]
+) -> None:
+    apply(engine, some_images().records)
+    asking = lock_the_doors("The console").strip() + " --json"
+
+    script = f"set -e\nCONSOLE_PORT={locked_port} PATH={Path(sys.executable).parent}:$PATH\n{asking}"
+    told = subprocess.run(["bash", "-c", script], cwd=certificates, capture_output=True, text=True, check=False)
+
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "told"), [("https://localhost:{}", "knows no such token"), ("http://192.0.2.1:{}", "read by the network")]
+)
+def test_the_command_says_what_is_wrong_with_a_token_and_does_not_tell_it(
+    locked_port: int, certificates: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setenv("OSTEON_CONSOLE_URL", url.format(locked_port))
+    monkeypatch.setenv("OSTEON_CONSOLE_CA", str(certificates / "ca.pem"))
+    monkeypatch.setenv("OSTEON_CONSOLE_TOKEN", "wrong" * 9)
+
+    found = CliRunner().invoke(commands.track, [])
+
+    assert told in str(found.exception)
+    assert "wrongwrong" not in str(found.exception)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -300,3 +301,28 @@ def test_a_port_that_is_taken_is_said_by_name(door: str) -> None:
 
     assert ended.returncode == 78
     assert f"OSTEON_{door}_PORT" in ended.stderr
+
+
+@pytest.mark.slow
+def test_the_how_to_locks_the_doors_and_its_senders_come_in(
+    open_doors: Callable[..., Any], kafka: str, certificates: Path, lock_the_doors: Callable[[str], str],
+    new_object: Make, as_file: Write,
+) -> None:  # fmt: skip
+    for program in ("curl", "storescu"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing: apt-get install curl dcmtk")
+    settings, sending = lock_the_doors("STOW-RS and C-STORE").split("\nTOKEN=")
+    told = subprocess.run(
+        ["bash", "-c", settings + "\nenv"], cwd=certificates, capture_output=True, text=True, check=True
+    ).stdout
+    locked = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("OSTEON_"))
+    doors = open_doors(kafka, OSTEON_DIMSE_WORKERS="1", **locked)
+    before = len(doors.announced())
+    (certificates / "image.dcm").write_bytes(as_file(new_object()))
+
+    ports = f"STOW_PORT={doors.stow_port} DIMSE_PORT={doors.dimse_port}"
+    script = f"set -e\n{ports}\nTOKEN={sending}"
+    sent = subprocess.run(["bash", "-c", script], cwd=certificates, capture_output=True, text=True, check=False)
+
+    assert sent.returncode == 0, sent.stderr
+    assert len(doors.announced()) - before == 2

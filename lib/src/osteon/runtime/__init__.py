@@ -5,6 +5,9 @@ logs.py       JSON lines with fixed field names
 metrics.py    every metric of the system, in one list
 trace.py      W3C trace context, carried from record to record
 health.py     /healthz, /readyz and /metrics of a process
+tls.py        TLS of servers and clients, as BCP 195 asks
+tokens.py     bearer tokens: who may ask over HTTP
+lock.py       both together: what a door asks of a caller
 service.py    the top of a process: signals, exit codes, the last log line
 """
 

@@ -16,6 +16,7 @@ DOOR_SECONDS = Histogram(
 COMMITMENTS = Counter(
     "osteon_door_commitments_total", "Images asked for by storage commitment, by what was answered", ["outcome"]
 )
+CALLERS_REFUSED = Counter("osteon_door_callers_refused_total", "Callers without a valid token", ["door"])
 
 # The stages
 RECORDS = Counter("osteon_stage_records_total", "Records with an outcome", ["stage", "outcome"])

@@ -13,9 +13,9 @@ from osteon.errors import Fatal
 __all__ = ["Settings", "read_settings"]
 
 PREFIX = "OSTEON_"
-# For people at a command line: the stack on one machine, and where `osteon track` finds the console. Services may
+# For people at a command line: the stack on one machine, and how `osteon track` asks the console. Services may
 # see them in a shell and have no use for them.
-NOT_FOR_SERVICES = ("OSTEON_STACK_", "OSTEON_CONSOLE_URL")
+NOT_FOR_SERVICES = ("OSTEON_STACK_", "OSTEON_CONSOLE_")
 
 
 class Settings(BaseSettings):

@@ -4,6 +4,7 @@ import threading
 
 from osteon.bus import connect
 from osteon.runtime import health, read_settings
+from osteon.runtime.lock import http_lock
 from osteon.runtime.service import run
 from osteon_console.api import api, listen, serve
 from osteon_console.settings import ConsoleSettings
@@ -13,13 +14,14 @@ from osteon_console.track import Tracker
 
 def main(settings: ConsoleSettings, stop: threading.Event) -> None:
     known = health.Health()
+    lock = http_lock(settings, settings.host, door="console", is_open=settings.is_open, setting="OSTEON_IS_OPEN")
     listening = listen(settings.host, settings.port)
     engine = open_database(settings.database_url.get_secret_value())
     tracker = Tracker(engine, connect(settings.kafka_servers), known)
     application = api(engine, settings.deadline_s, known, lambda: tracker.is_current)
 
     health.serve(known, settings.health_port, settings.health_host)
-    answering = threading.Thread(target=serve, args=(application, listening, stop), name="api", daemon=True)
+    answering = threading.Thread(target=serve, args=(application, listening, lock, stop), name="api", daemon=True)
     answering.start()
     tracker.run(stop)
     answering.join(timeout=15)  # serve gives questions under way ten seconds

@@ -1,5 +1,7 @@
 """The console's questions over HTTP, as JSON. It reads; nothing here makes an outcome.
 
+Where there are tokens, each question but the last needs one.
+
 GET /api/images?state=&site=&limit=&offset=   receptions, the newest first
 GET /api/images/{image_id}                    one image and its path, step by step
 GET /api/stages                               what waits for each stage, and its brake
@@ -22,6 +24,8 @@ from starlette.routing import Route
 
 from osteon.errors import Fatal
 from osteon.runtime.health import Health
+from osteon.runtime.lock import Lock
+from osteon.runtime.tokens import RequireToken
 from osteon_console import query
 
 __all__ = ["api", "listen", "serve"]
@@ -110,15 +114,22 @@ def listen(host: str, port: int) -> socket.socket:
         raise Fatal(f"{why}; set OSTEON_HOST and OSTEON_PORT") from None
 
 
-def serve(application: Starlette, listening: socket.socket, stop: threading.Event) -> None:
-    """Answer on `listening` until `stop` is set; questions under way are answered first.
+def serve(application: Starlette, listening: socket.socket, lock: Lock, stop: threading.Event) -> None:
+    """Answer whom `lock` lets in on `listening` until `stop` is set; questions under way are answered first.
 
     Call it in a thread of its own: in the main thread uvicorn would take over the signals. When it ends for
     another cause, it sets `stop`, so that no process goes on that can't be asked.
     """
-    server = uvicorn.Server(
-        uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    locked = RequireToken(application, lock.tokens, "console", ("/healthz",)) if lock.tokens else application
+    config = uvicorn.Config(
+        locked,
+        ssl_context_factory=(lambda *_: tls) if (tls := lock.tls) else None,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
     )
+    server = uvicorn.Server(config)
 
     def end() -> None:
         stop.wait()

@@ -2,6 +2,7 @@
 
 At the door
     doors.py            the ports, and the processes behind them
+    locks.py            what they ask of those who come
     receive_dimse.py    C-STORE
     commit_storage.py   storage commitment: what is asked, and what was promised
                         report_commitments.py sends the result to an address,

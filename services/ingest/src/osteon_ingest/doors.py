@@ -22,6 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from osteon.errors import Fatal
 from osteon.runtime import health as runtime_health
 from osteon.runtime import logs
+from osteon_ingest.locks import dimse_lock, stow_lock
 from osteon_ingest.settings import IngestSettings
 
 __all__ = ["listen", "open_doors"]
@@ -92,11 +93,13 @@ def open_doors(settings: IngestSettings, stop: threading.Event) -> None:
 def _children(settings: IngestSettings) -> list[Child]:
     children = []
     if settings.dimse_port:
+        dimse_lock(settings)  # refuse here, not in each child
         port = listen(settings.dimse_host, settings.dimse_port, "OSTEON_DIMSE_PORT")
         children += [Child(f"dimse-{n}", ("receive-dimse",), port) for n in range(settings.dimse_workers)]
         if settings.commit_addresses:
             children.append(Child("commitments", ("report-commitments",)))
     if settings.stow_port:
+        stow_lock(settings)
         port = listen(settings.stow_host, settings.stow_port, "OSTEON_STOW_PORT")
         children += [Child(f"stow-{n}", ("receive-stow",), port) for n in range(settings.stow_workers)]
     if settings.folder is not None:

@@ -6,6 +6,7 @@ Several of these processes share one listening socket, which their parent bound:
 
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -24,14 +25,17 @@ from typing_extensions import override
 
 from osteon.contracts import DOOR_DIMSE
 from osteon.errors import OsteonError, SetAside
-from osteon.runtime import metrics
+from osteon.runtime import logs, metrics
 from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
+from osteon_ingest.locks import dimse_lock
 from osteon_ingest.peek import Header
 from osteon_ingest.receive import Mismatch, Threshold, receive
 from osteon_ingest.report_in_place import Answers
 from osteon_ingest.settings import IngestSettings
 
 __all__ = ["serve_dimse"]
+
+LOGGER = logs.logger(__name__)
 
 # Statuses of PS3.4 table B.2-1
 SUCCESS = 0x0000
@@ -56,8 +60,12 @@ def serve_dimse(
         (evt.EVT_DIMSE_RECV, answers.answered),
         (evt.EVT_PDU_RECV, lambda event: _bound_memory(threshold.max_object_bytes, oversized, event)),
     ]
+    server_class = _shared_server(listening, settings.dimse_acse_timeout_s)
     server = _entity(settings).make_server(
-        listening.getsockname()[:2], evt_handlers=handlers, server_class=_shared_server(listening)
+        listening.getsockname()[:2],
+        ssl_context=dimse_lock(settings),
+        evt_handlers=handlers,
+        server_class=server_class,
     )
     accepting = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, name="dimse")
     accepting.start()
@@ -75,6 +83,7 @@ def _entity(settings: IngestSettings) -> AE:
     entity.acse_timeout = settings.dimse_acse_timeout_s
     entity.dimse_timeout = settings.dimse_network_timeout_s
     entity.require_called_aet = settings.dimse_requires_called_aet
+    entity.require_calling_aet = [aet.strip() for aet in settings.dimse_calling_aets.split(",") if aet.strip()]
     entity.add_supported_context(Verification)
     entity.add_supported_context(StorageCommitmentPushModel)
     for context in AllStoragePresentationContexts:
@@ -82,8 +91,11 @@ def _entity(settings: IngestSettings) -> AE:
     return entity
 
 
-def _shared_server(listening: socket.socket) -> type[ThreadedAssociationServer]:
-    """A server class on a socket that is bound already and shared with other processes."""
+def _shared_server(listening: socket.socket, handshake_s: float) -> type[ThreadedAssociationServer]:
+    """A server class on a socket that is bound already and shared with other processes.
+
+    With TLS, a handshake has `handshake_s` seconds, and none waits for another's.
+    """
 
     class SharedServer(ThreadedAssociationServer):
         daemon_threads = True  # they only start an association's own thread
@@ -100,6 +112,34 @@ def _shared_server(listening: socket.socket) -> type[ThreadedAssociationServer]:
         @override
         def server_activate(self) -> None:
             """It listens already."""
+
+        @override
+        def get_request(self) -> Any:
+            # That of pynetdicom shakes hands here, where a silent peer would keep all others out.
+            assert self.socket is not None
+            connection, address = self.socket.accept()
+            if self.ssl_context is None:
+                return connection, address
+            try:
+                secured = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            except OSError:
+                connection.close()
+                raise
+            return secured, address
+
+        @override
+        def finish_request(self, request: Any, client_address: Any) -> None:  # on the thread of this connection
+            if isinstance(request, ssl.SSLSocket):
+                request.settimeout(handshake_s)
+                try:
+                    request.do_handshake()
+                except OSError as error:
+                    why = getattr(error, "reason", None) or type(error).__name__
+                    LOGGER.warning("no TLS with a peer", extra={"door": "dimse", "peer": client_address[0], "why": why})
+                    self.shutdown_request(request)
+                    return
+                request.settimeout(None)
+            super().finish_request(request, client_address)
 
         @override
         def shutdown(self) -> None:

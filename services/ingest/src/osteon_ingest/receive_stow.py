@@ -17,6 +17,8 @@ from starlette.routing import Route
 
 from osteon.contracts import DOOR_STOW
 from osteon.errors import OsteonError, SetAside
+from osteon.runtime.tokens import RequireToken
+from osteon_ingest.locks import stow_lock
 from osteon_ingest.multipart import Malformed, Part, Splitter
 from osteon_ingest.peek import Header, peek
 from osteon_ingest.receive import Mismatch, Threshold, receive
@@ -66,8 +68,11 @@ class Refused(OsteonError):
 
 def serve_stow(settings: IngestSettings, threshold: Threshold, listening: socket.socket, stop: threading.Event) -> None:
     """Answer requests on `listening` until `stop`, then let open ones end, for `drain_s` seconds at most."""
+    lock = stow_lock(settings)
+    application = stow_app(settings, threshold)
     config = uvicorn.Config(
-        stow_app(settings, threshold),
+        RequireToken(application, lock.tokens, "stow") if lock.tokens else application,
+        ssl_context_factory=(lambda *_: tls) if (tls := lock.tls) else None,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SecretStr
 
 from osteon.errors import Fatal
-from osteon.runtime import Settings
+from osteon.runtime.lock import LockSettings
 from osteon_ingest.identity import Keys
 
 __all__ = ["IngestSettings"]
 
+TITLE = r"[!-+\--\[\]-~][ -+\--\[\]-~]{0,15}"  # an AE title of PS3.5 without a comma, which parts them
 Address = tuple[str, int]
 
 
@@ -29,7 +30,7 @@ def _addresses(given: Any) -> Any:
     return found
 
 
-class IngestSettings(Settings):
+class IngestSettings(LockSettings):
     """What the doors and the stage behind them need to know."""
 
     site_key: SecretStr
@@ -44,14 +45,24 @@ class IngestSettings(Settings):
     max_object_bytes: int = Field(default=512 * 1024 * 1024, gt=0, lt=2**31 - 1024)
     """Largest DICOM object that is taken in, in bytes, below 2 GiB; each sender may keep one of them in memory."""
 
-    dimse_host: str = "0.0.0.0"  # noqa: S104 - a door is for those outside
-    """Address that the C-STORE door listens on."""
+    dimse_host: str = "127.0.0.1"
+    """Address that the C-STORE door listens on; `0.0.0.0` lets the network in, see `dimse_is_open`."""
 
     dimse_port: int = Field(default=11112, ge=0, le=65535)
     """Port of the C-STORE door; 0 closes it."""
 
     aet: str = Field(default="OSTEON", min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
     """AE title of the C-STORE door."""
+
+    dimse_calling_aets: str = Field(default="", pattern=rf"^({TITLE}( *, *{TITLE})*)?$")
+    """AE titles that may call, separated by commas; all by default. A title is a claim: without certificates anybody
+    can make it."""
+
+    dimse_is_secure: bool = False
+    """Whether C-STORE goes over TLS, with `tls_certificate`; plain associations are then not taken."""
+
+    dimse_is_open: bool = False
+    """Whether the C-STORE door may listen to the network without TLS and clients' certificates (`tls_client_ca`)."""
 
     dimse_requires_called_aet: bool = False
     """Whether associations that call another AE title than `aet` are rejected."""
@@ -83,8 +94,11 @@ class IngestSettings(Settings):
     commit_retry_s: float = Field(default=86400.0, gt=0)
     """How long a requester that does not answer at its address is tried again, in seconds."""
 
-    stow_host: str = "0.0.0.0"  # noqa: S104
-    """Address that the STOW-RS door listens on."""
+    stow_host: str = "127.0.0.1"
+    """Address that the STOW-RS door listens on; `0.0.0.0` lets the network in, see `stow_is_open`."""
+
+    stow_is_open: bool = False
+    """Whether the STOW-RS door may listen to the network without TLS and tokens."""
 
     stow_port: int = Field(default=8042, ge=0, le=65535)
     """Port of the STOW-RS door; 0 closes it."""
