@@ -3,10 +3,10 @@
 import ssl
 
 from osteon.runtime.lock import Lock, http_lock, refuse_unlocked
-from osteon.runtime.tls import server_context
+from osteon.runtime.tls import client_context, server_context
 from osteon_ingest.settings import IngestSettings
 
-__all__ = ["dimse_lock", "stow_lock"]
+__all__ = ["dimse_caller", "dimse_lock", "stow_lock"]
 
 
 def stow_lock(settings: IngestSettings) -> Lock:
@@ -27,3 +27,8 @@ def dimse_lock(settings: IngestSettings) -> ssl.SSLContext | None:
     is_open = settings.dimse_is_open
     refuse_unlocked(settings.dimse_host, missing, door="dimse", is_open=is_open, setting="OSTEON_DIMSE_IS_OPEN")
     return tls
+
+
+def dimse_caller(settings: IngestSettings) -> ssl.SSLContext:
+    """What is shown to a requester that is called back, who must have a certificate of the senders' authority."""
+    return client_context(settings.tls_client_ca, settings.tls_certificate, settings.tls_key)

@@ -22,6 +22,7 @@ from osteon.contracts import ObjectRef
 from osteon.errors import OsteonError, Poison
 from osteon.runtime import logs
 from osteon_ingest.commit_storage import Asked, judge, kept, read_kept, refuse_all
+from osteon_ingest.locks import dimse_caller
 from osteon_ingest.receipts import RECEIPTS
 from osteon_ingest.receive import Threshold
 from osteon_ingest.settings import Address, IngestSettings
@@ -111,7 +112,9 @@ def _send(settings: IngestSettings, requester: str, address: Address, told: tupl
     entity.dimse_timeout = entity.network_timeout = settings.dimse_network_timeout_s
     entity.add_requested_context(StorageCommitmentPushModel)
     role = build_role(StorageCommitmentPushModel, scp_role=True)
-    association = entity.associate(address[0], address[1], ae_title=requester, ext_neg=[role])
+    # Who sends over TLS is answered over TLS: the result names images.
+    tls = (dimse_caller(settings), address[0]) if settings.dimse_is_secure else None
+    association = entity.associate(address[0], address[1], ae_title=requester, ext_neg=[role], tls_args=tls)
     if not association.is_established or not association.accepted_contexts:
         association.abort()
         return False
