@@ -1,9 +1,12 @@
 """Any S3, over the `minio` client."""
 
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import md5
 from typing import final
 
 import urllib3
@@ -11,7 +14,8 @@ from minio import Minio
 from typing_extensions import override
 
 from osteon.contracts import ObjectRef
-from osteon.errors import Fatal, Poison
+from osteon.errors import Fatal, Passing, Poison
+from osteon.runtime import logs
 from osteon.store.faults import translated
 from osteon.store.ref import refer
 from osteon.store.store import Listed, Store
@@ -19,12 +23,16 @@ from osteon.store.store import Listed, Store
 __all__ = ["S3Store", "connect"]
 
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 60.0  # between two bytes; SeaweedFS answers a large part only when it lies on disk
+READ_TIMEOUT_S = 30.0  # between two bytes; SeaweedFS answers a large part only when it lies on disk
 RETRIES = 3  # with the backoff below: under five seconds; longer waits are the stage's own
+RETRIES_OF_SILENCE = 1  # a server that hangs costs a minute, not four
 BACKOFF_S = 0.3
 CONNECTIONS = 32  # 16 threads, each up to two at once; more than these are opened and thrown away
 PART_SIZE_BYTES = 16 * 1024 * 1024  # larger objects go in parts; S3 allows 10,000 parts and 5 MiB at least
+READ_PATIENCE_S = 120.0  # objects that a store which answers does not give are waited for so long, then given up
 PROBE_KEY = "osteon-probe"
+
+LOGGER = logs.logger(__name__)
 
 
 def connect(
@@ -39,6 +47,7 @@ def connect(
         timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
         retries=urllib3.Retry(
             total=RETRIES,
+            read=RETRIES_OF_SILENCE,
             backoff_factor=BACKOFF_S,
             status_forcelist=(500, 502, 503, 504),
             allowed_methods=None,  # POST too (multipart): what is written is the same each time
@@ -52,15 +61,29 @@ def connect(
     return S3Store(client)
 
 
+@dataclass(frozen=True)
+class Unread:
+    """The last object of a bucket that could not be read, and since when reads of that bucket have been failing."""
+
+    ref: ObjectRef
+    since: float
+    last: float
+
+    def is_waited_for(self, now: float) -> bool:
+        """Whether the store may only be restarting. Later, one lost object shall not stop all others."""
+        return now - self.since < READ_PATIENCE_S
+
+
 @final
 class S3Store(Store):
     """Objects on an S3 server; see `connect`."""
 
-    def __init__(self, client: Minio) -> None:
+    def __init__(self, client: Minio, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
-        # What `probe` has to try: buckets written to, and the last object of each that could be read.
-        self._written: set[str] = set()
-        self._readable: dict[str, ObjectRef] = {}
+        self._clock = clock
+        # What `probe` has to try, by bucket: the size of the largest write that failed, or 0; and reads that failed.
+        self._written: dict[str, int] = {}
+        self._unread: dict[str, Unread] = {}
 
     @override
     def exists(self, ref: ObjectRef) -> bool:
@@ -91,34 +114,59 @@ class S3Store(Store):
 
     @override
     def probe(self) -> None:
-        for bucket in sorted(self._written):
-            probe = refer(bucket, PROBE_KEY, b"osteon", "text/plain")
-            self._write(probe, b"osteon")
+        for bucket, size_bytes in sorted(self._written.items()):
+            data = b"osteon" + bytes(size_bytes)
+            probe = refer(bucket, PROBE_KEY, data, "text/plain")
+            self._write(probe, data)
             self._fetch(probe)
-        for ref in list(self._readable.values()):
-            with suppress(Poison):  # deleted meanwhile: the store is well
-                self._fetch(ref)
-        if not self._written and not self._readable:
+            if size_bytes:  # what is nearly full shall not be filled by this
+                self.delete(probe)
+        for bucket, unread in list(self._unread.items()):
+            if unread.is_waited_for(self._clock()):
+                with suppress(Poison):  # deleted meanwhile: the store is well
+                    self._read(unread.ref)
+            else:
+                self.exists(unread.ref)  # raises if it is not one object, but the store that is away
+                LOGGER.error("an object can't be read, though the store answers", extra={"bucket": bucket})
+        if not self._written and not self._unread:
             with suppress(Fatal), translated("(any)"):  # a refusal is an answer
                 self._client.list_buckets()
 
     @override
     def _write(self, ref: ObjectRef, data: bytes) -> None:
-        self._written.add(ref.bucket)
-        with translated(ref.bucket):
-            self._client.put_object(
-                ref.bucket,
-                ref.key,
-                io.BytesIO(data),
-                len(data),
-                content_type=ref.media_type or "application/octet-stream",
-                part_size=PART_SIZE_BYTES,
-            )
+        failed_bytes = self._written.setdefault(ref.bucket, 0)
+        try:
+            with translated(ref.bucket):
+                stored = self._client.put_object(
+                    ref.bucket,
+                    ref.key,
+                    io.BytesIO(data),
+                    len(data),
+                    content_type=ref.media_type or "application/octet-stream",
+                    part_size=PART_SIZE_BYTES,
+                )
+            # Not every server checks the hash that the request is signed with: SeaweedFS stores what it gets.
+            if stored.etag != _etag(data) and self._fetch(ref) != data:
+                raise Passing("store", f"bucket {ref.bucket} holds other bytes than were sent; they are sent again")
+        except Passing:
+            self._written[ref.bucket] = max(failed_bytes, len(data))  # a store that is nearly full takes small ones
+            raise
+        if len(data) >= self._written[ref.bucket]:
+            self._written[ref.bucket] = 0
 
     @override
     def _read(self, ref: ObjectRef) -> bytes:
-        data = self._fetch(ref)
-        self._readable[ref.bucket] = ref
+        try:
+            data = self._fetch(ref)
+        except Passing:
+            now = self._clock()
+            before = self._unread.get(ref.bucket)
+            since = before.since if before and now - before.last < READ_PATIENCE_S else now
+            self._unread[ref.bucket] = Unread(ref, since, now)
+            raise
+        unread = self._unread.get(ref.bucket)
+        if unread is not None and unread.ref == ref:
+            del self._unread[ref.bucket]
         return data
 
     def _fetch(self, ref: ObjectRef) -> bytes:
@@ -129,3 +177,13 @@ class S3Store(Store):
             finally:
                 response.close()  # drops what is left, should the object be larger than it may be
                 response.release_conn()
+
+
+def _etag(data: bytes) -> str:
+    """What most servers name an upload: the MD5 of its bytes, or of the MD5s of its parts. Some name it otherwise."""
+    if len(data) <= PART_SIZE_BYTES:
+        return md5(data, usedforsecurity=False).hexdigest()
+    starts = range(0, len(data), PART_SIZE_BYTES)
+    view = memoryview(data)
+    parts = [md5(view[start : start + PART_SIZE_BYTES], usedforsecurity=False).digest() for start in starts]
+    return f"{md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"

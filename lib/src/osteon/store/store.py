@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from osteon.contracts import ObjectRef
+from osteon.errors import Poison
 from osteon.store import ref as refs
 
 __all__ = ["BUCKETS", "Listed", "Store"]
@@ -47,7 +48,12 @@ class Store(ABC):
 
         Raises Poison("object-missing") or Poison("object-corrupt").
         """
-        return refs.check(ref, self._read(ref))
+        try:
+            return refs.check(ref, self._read(ref))
+        except Poison as error:
+            if error.reason != "object-corrupt":
+                raise
+        return refs.check(ref, self._read(ref))  # it may have been altered on the way only
 
     def get_named(self, bucket: str, key: str) -> bytes:
         """What lies under a key of one's own; unchecked, so its content must prove itself, as a seal does.
@@ -76,8 +82,8 @@ class Store(ABC):
     def probe(self) -> None:
         """Raise Passing("store") if the store can't do now what this process asks of it.
 
-        An answer is not enough: a full store answers. So it writes a small object to each bucket that this
-        process writes to, which never shows in `list`, and reads again what could be read last.
+        An answer is not enough: a full store answers. So it writes an object to each bucket that this process
+        writes to, as large as what failed there and never shown in `list`, and reads again what could not be read.
         """
 
     @abstractmethod
