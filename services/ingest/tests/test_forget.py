@@ -29,6 +29,7 @@ from osteon.store import connect as connect_store
 from osteon_ingest.accept import make_stage
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.identity import Keys, image_id, pseudonym
+from osteon_ingest.receipts import give_receipt
 from osteon_ingest.receive import SEALED
 from osteon_ingest.seal import seal
 from osteon_ingest.settings import IngestSettings
@@ -72,6 +73,7 @@ class Site:
         publisher = self.bus.publisher()
         publisher.publish(Outgoing(IMAGE_RECEIVED, message))
         publisher.close()
+        give_receipt(self.store, message.image_id, "", ref)
         self.wait(lambda: self.n_outcomes() > n_before, within_s=60)
 
     def n_outcomes(self) -> int:
@@ -83,9 +85,10 @@ class Site:
     def objects(self) -> set[tuple[str, str]]:
         return {(bucket, one.key) for bucket in PLACES for one in self.store.list(bucket)}
 
-    def harmonize(self, *, says: bool) -> None:
-        """What the harmonizer does with the last image; without a record, as one that was killed."""
-        message = ImageDeidentified.FromString(self.bus.read([IMAGE_DEIDENTIFIED])[-1].value or b"")
+    def harmonize(self, uid: str, *, says: bool) -> None:
+        """What the harmonizer does with an image; without a record, as one that was killed."""
+        found = (ImageDeidentified.FromString(one.value or b"") for one in self.bus.read([IMAGE_DEIDENTIFIED]))
+        message = next(one for one in found if one.image_id == image_id(KEYS, uid))
         derived = self.store.put("harmonized", self.store.get(message.object) + bytes(says), "application/dicom")
         if says:
             done = ImageHarmonized(
@@ -128,8 +131,8 @@ def _fill(site: Site, new_radiograph: Make, as_file: Write) -> Dataset:
     usurper.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
     for one in (first, usurper, his, second):
         site.send(as_file(one), one.SOPInstanceUID)
-    site.harmonize(says=True)
-    site.harmonize(says=False)
+    site.harmonize(second.SOPInstanceUID, says=True)
+    site.harmonize(second.SOPInstanceUID, says=False)
     broken = new_radiograph(HERS)
     site.send(as_file(broken)[:-2000], broken.SOPInstanceUID)
     return first
@@ -223,8 +226,8 @@ def test_objects_are_found_when_no_record_tells_of_them_any_more(
 
     later = dataclasses.replace(site, bus=emptied)
 
-    assert later.find().objects == hers
-    assert later.find(HIS).objects == his
+    assert later.find().objects == hers | {"receipts": later.find().objects["receipts"]}
+    assert later.find(HIS).objects == his | {"receipts": later.find(HIS).objects["receipts"]}
 
 
 def test_images_of_an_earlier_site_key_are_found_by_either_pseudonym(

@@ -26,7 +26,7 @@ RIGHTS = {
     "accept": ("Read:inbox", "List:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault", "Read:models",
                "List:images", "List:vault", "List:models"),
     # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
-    "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "images", "harmonized", "vault")
+    "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "receipts", "images", "harmonized", "vault")
                     for right in ("Read", "Write", "List")),
     "harmonizer": ("Read:images", "List:images", "Read:harmonized", "Write:harmonized", "List:harmonized",
                    "Read:models", "List:models"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 __all__ = ["logger", "start"]
 
+OURS = ("osteon", "__main__")
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -21,9 +22,14 @@ class _JsonLine(logging.Formatter):
             "level": record.levelname,
             "service": self.service,
             "logger": record.name,
-            "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.name.split(".")[0].startswith(OURS):
+            line["message"] = record.getMessage()
+            line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        else:
+            # What libraries put into a message or behind its first line may quote an image, as asyncio does with
+            # the exception of a task.
+            line["message"] = str(record.msg).partition("\n")[0]
         if record.exc_info and record.exc_info[0]:
             # Texts of foreign exceptions may quote what they choked on, and that may name a patient:
             # the type and the place are enough to find the fault.

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from osteon.errors import Fatal, OsteonError
 from osteon.runtime import logs
+from osteon.runtime.crashes import keep_values_in
 from osteon.runtime.settings import Settings
 
 __all__ = ["EXIT_CODES", "run"]
@@ -22,6 +23,7 @@ LOGGER = logs.logger(__name__)
 def run(service: str, settings: Callable[[], Settings], main: Callable[..., None]) -> None:
     """Read the settings, call `main(settings, stop)` and exit; SIGTERM and SIGINT set `stop`."""
     logs.start(service)
+    keep_values_in()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -144,7 +144,9 @@ def _failure(threshold: Threshold, one: Reference) -> str:
     if one.sop_class_uid not in CLASSES:
         return "class-not-supported"
     try:
-        receipt = find_receipt(threshold.store, image_id(threshold.keys, one.sop_instance_uid))
+        keys = (threshold.keys, *threshold.keys.former)  # a promise outlives the key under which it was given
+        named = (find_receipt(threshold.store, image_id(each, one.sop_instance_uid)) for each in keys)
+        receipt = next(filter(None, named), None)
     except ValueError:
         return "processing-failure"  # somebody else wrote there
     if receipt is None:
@@ -189,7 +191,7 @@ def kept(threshold: Threshold, ordinal: int) -> Iterator[tuple[str, float]]:
 
 def read_kept(threshold: Threshold, key: str) -> Asked:
     """A request that was kept. Raises Passing, and Poison if it is missing or another's."""
-    found = json.loads(unseal(threshold.keys.inbox, threshold.store.get_named(RECEIPTS, key), key))
+    found = json.loads(unseal(threshold.keys.to_open("inbox"), threshold.store.get_named(RECEIPTS, key), key))
     references = tuple(Reference(**one) for one in found.pop("references"))
     return Asked(references=references, **found)
 

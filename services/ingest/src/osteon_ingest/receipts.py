@@ -12,7 +12,7 @@ from osteon.contracts import ObjectRef
 from osteon.errors import Poison
 from osteon.store import Store
 
-__all__ = ["RECEIPTS", "Receipt", "find_receipt", "give_receipt"]
+__all__ = ["RECEIPTS", "Receipt", "find_receipt", "give_receipt", "receipt_key"]
 
 RECEIPTS = "receipts"
 
@@ -36,17 +36,18 @@ def give_receipt(store: Store, image_id: str, sop_class_uid: str, original: Obje
     """Write down that an image is safe; safe to repeat. Raises Passing."""
     receipt = Receipt(sop_class_uid, original.bucket, original.key, original.size_bytes)
     text = json.dumps(asdict(receipt), sort_keys=True)
-    store.put_named(RECEIPTS, _key(image_id), text.encode(), "application/json")
+    store.put_named(RECEIPTS, receipt_key(image_id), text.encode(), "application/json")
 
 
 def find_receipt(store: Store, image_id: str) -> Receipt | None:
     """What was promised of an image, if anything was. Raises Passing."""
     try:
-        text = store.get_named(RECEIPTS, _key(image_id))
+        text = store.get_named(RECEIPTS, receipt_key(image_id))
     except Poison:
         return None
     return Receipt(**json.loads(text))
 
 
-def _key(image_id: str) -> str:
+def receipt_key(image_id: str) -> str:
+    """Where the receipt of an image lies."""
     return f"image/{image_id[:2]}/{image_id}"

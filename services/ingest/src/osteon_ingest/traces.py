@@ -20,13 +20,14 @@ from osteon.errors import Poison
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon.store import Listed, Store
 from osteon_ingest.identity import Keys, pseudonym
+from osteon_ingest.receipts import RECEIPTS, find_receipt, receipt_key
 from osteon_ingest.receive import INBOX
 from osteon_ingest.seal import unseal
 from osteon_ingest.vault import VAULT, Entry, open_entry
 
 __all__ = ["PLACES", "Records", "Traces", "find", "pseudonyms", "retained"]
 
-PLACES = (INBOX, "images", "harmonized", VAULT)
+PLACES = (INBOX, RECEIPTS, "images", "harmonized", VAULT)
 MESSAGES = {topic.name: topic.message for topic in TOPICS}
 retained = tuple(topic for topic in TOPICS if {"image_id", "patient"} & set(topic.message.DESCRIPTOR.fields_by_name))
 """The topics whose records are about one image."""
@@ -108,6 +109,11 @@ class _Search:
             found.objects[bucket] = mine
         # One under whose UID another patient's image lives is not forgotten with this patient.
         found.images = {image for image in self.images if self.patients[image] <= self.names}
+        found.objects[RECEIPTS] = [
+            ObjectRef(bucket=RECEIPTS, key=receipt_key(image))
+            for image in sorted(found.images)
+            if find_receipt(self.store, image)
+        ]
         found.records = {name: _summed(by_image, found.images) for name, by_image in self.records.items()}
         return found
 
