@@ -1,6 +1,9 @@
-"""Why an image is set aside: every reason there is, in a sentence a reader understands."""
+"""Why an image has no probability: every reason there is, in a sentence a reader understands.
 
-__all__ = ["REASONS"]
+What to do about each says docs/how-to/runbook.md.
+"""
+
+__all__ = ["BRAKE_REASONS", "DEAD_LETTER_REASONS", "DOOR_REASONS", "REASONS"]
 
 REASONS = {
     # the bytes
@@ -26,3 +29,34 @@ REASONS = {
     "out-of-scope": "The models in force are not made for this kind of image.",
     "kills-worker": "Working this image ended the process that did it, twice.",
 }
+"""Why an image is set aside."""
+
+DOOR_REASONS = {
+    "mismatch": "The object is another one than its request says.",
+    "not-safe": "The image could not be stored and announced now; its sender must keep it.",
+}
+"""Why a door refuses an image, beside `not-dicom`, `unreadable` and `too-large`."""
+
+DEAD_LETTER_REASONS = {
+    # the record
+    "unreadable-record": "The record does not hold the message that its topic holds.",
+    "record-too-large": "What came of the record is larger than its topic takes.",
+    # the objects
+    "object-missing": "The object that the record names is not in the store.",
+    "object-corrupt": "The object does not hold the bytes that it is named after.",
+    "seal-broken": "The sealed object was altered, or sealed under another key.",
+    # the models
+    "wrong-shape": "A model was given, or gave, what its card does not say.",
+    "not-finite": "A model gave NaN or infinity.",
+    "release-retired": "The release set that harmonized this image was retired.",
+    "bad-release": "The release set can't be used: its cards are missing or broken.",
+    # a dependency that is well by its own probe, but failed for this record three times
+    "store-fails": "The object store fails for this record alone.",
+    "triton-fails": "Triton, or the model on it, fails for this record alone.",
+}
+"""Why a record becomes a dead letter; beside these, the name of an unforeseen error, as `zero-division-error`."""
+
+BRAKE_REASONS = {
+    "unknown-enum-value": "A record holds a value of a newer version.",
+}
+"""Why a stage brakes, beside too many dead letters of one reason."""
