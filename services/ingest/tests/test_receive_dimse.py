@@ -1,4 +1,7 @@
+import contextlib
 import shutil
+import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -248,3 +251,69 @@ def test_all_storage_classes_are_taken(port: int, some: slice) -> None:
 
     assert association.is_released
     assert n_rejected == 0
+
+
+def pdu(kind: int, content: bytes, length: int | None = None) -> bytes:
+    return struct.pack(">BBL", kind, 0, len(content) if length is None else length) + content
+
+
+def request_for_echo() -> bytes:
+    """A-ASSOCIATE-RQ (PS3.8, 9.3.2)."""
+
+    def item(kind: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", kind, 0, len(content)) + content
+
+    context = bytes((1, 0, 0, 0)) + item(0x30, Verification.encode()) + item(0x40, b"1.2.840.10008.1.2")
+    user = item(0x51, struct.pack(">L", 16384)) + item(0x52, b"1.2.3.4")
+    items = item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, context) + item(0x50, user)
+    return pdu(1, struct.pack(">HH", 1, 0) + b"OSTEON".ljust(16) + b"SENDER".ljust(16) + bytes(32) + items)
+
+
+def command(field: int) -> bytes:
+    """A command of two elements in one fragment."""
+    elements = struct.pack("<HHLH", 0, 0x0100, 2, field) + struct.pack("<HHLH", 0, 0x0800, 2, 0x0101)
+    return pdu(4, struct.pack(">LBB", len(elements) + 2, 1, 3) + elements)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [b"\1\0"],
+        [pdu(1, b"half of a request", 500)],
+        [request_for_echo(), pdu(4, b"half of a fragment", 500)],
+        [request_for_echo(), pdu(4, b"", 2**32 - 1)],
+        [request_for_echo(), command(0x1234)],
+        [request_for_echo(), pdu(4, struct.pack(">L", 1) + b"\1")],
+        [request_for_echo(), *[pdu(4, struct.pack(">LBB", 30_002, 1, 1) + bytes(30_000))] * 4],
+    ],
+    ids=[
+        "half a header",
+        "half a request",
+        "half a fragment",
+        "4 GiB",
+        "no command",
+        "no fragment",
+        "no end of a command",
+    ],
+)
+def test_a_peer_that_breaks_the_protocol_is_cut_off_and_the_next_one_is_served(
+    settings: IngestSettings, threshold: Threshold, stop: threading.Event, new_object: Make, sent: list[bytes]
+) -> None:
+    impatient = settings.model_copy(update={"dimse_network_timeout_s": 0.5, "dimse_acse_timeout_s": 0.5})
+    for port in serving(impatient, threshold, stop):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+            peer.sendall(sent[0])
+            if len(sent) > 1:
+                assert peer.recv(1) == b"\2"  # accepted
+                with contextlib.suppress(ConnectionError):
+                    for one in sent[1:]:
+                        peer.sendall(one)
+            with contextlib.suppress(ConnectionError):
+                while peer.recv(4096):
+                    """Until the door closes."""
+        association = associate(port)
+
+        answer = association.send_c_store(new_object())
+        association.release()
+
+        assert answer.Status == 0x0000

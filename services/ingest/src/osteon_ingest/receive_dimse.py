@@ -27,6 +27,7 @@ from osteon.contracts import DOOR_DIMSE
 from osteon.errors import OsteonError, SetAside
 from osteon.runtime import logs, metrics
 from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
+from osteon_ingest.guard_association import guard
 from osteon_ingest.locks import dimse_lock
 from osteon_ingest.peek import Header
 from osteon_ingest.receive import Mismatch, Threshold, receive
@@ -43,6 +44,8 @@ OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
+MAX_COMMAND_BYTES = 64 * 1024  # a command has a few hundred
+
 Associations = WeakSet[Association]
 
 
@@ -53,6 +56,10 @@ def serve_dimse(
     oversized: Associations = WeakSet()
     answers = Answers(threshold, settings.commit_wait_s, settings.dimse_network_timeout_s)
     handlers: list[Any] = [
+        (
+            evt.EVT_CONN_OPEN,
+            lambda event: guard(event.assoc, settings.dimse_pdu_bytes, settings.dimse_network_timeout_s),
+        ),
         (evt.EVT_C_STORE, lambda event: _store(threshold, oversized, event)),
         (evt.EVT_C_ECHO, lambda _: SUCCESS),
         (evt.EVT_N_ACTION, lambda event: _commit(settings, threshold, answers, event)),
@@ -196,6 +203,10 @@ def _answer(status: int, comment: str = "") -> Dataset:
 def _bound_memory(max_object_bytes: int, oversized: Associations, event: evt.Event) -> None:
     """Let go of an object as soon as it is too large; its C-STORE is refused when its last byte has come."""
     message = event.assoc.dimse.message
+    if message is not None and message.encoded_command_set.tell() > MAX_COMMAND_BYTES:
+        line = event.assoc.dul.socket
+        if line is not None:
+            line.close()  # nothing that is standard: there is no request to answer
     if message is not None and message.data_set is not None and message.data_set.tell() > max_object_bytes:
         message.data_set = io.BytesIO()
         oversized.add(event.assoc)
