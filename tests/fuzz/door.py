@@ -100,6 +100,8 @@ def serve(kind: str) -> None:
         IngestSettings,
         {},
         site_key=SITE_KEY,
+        stow_host="127.0.0.1",
+        dimse_host="127.0.0.1",
         max_object_bytes=MAX_OBJECT_BYTES,
         stow_max_request_bytes=20 * MAX_OBJECT_BYTES,
         stow_silence_timeout_s=SILENCE_S,

@@ -105,7 +105,11 @@ def sent(door: Door, data: bytes, says_end: bool) -> Sent:
     if not answer:
         return Sent("closed without an answer")
     head, _, body = answer.partition(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 100"):  # go on
+        head, _, body = body.partition(b"\r\n\r\n")
     status = head.split(b" ")[1:2]
+    if not head:
+        return Sent("closed without an answer")
     if not status or not status[0].isdigit():
         return Sent(f"{FOUND}not HTTP")
     if status[0] == b"500":

@@ -7,8 +7,8 @@ At the door
     commit_storage.py   storage commitment: what is asked, and what was promised
                         report_commitments.py sends the result to an address,
                         report_in_place.py on the association of the request
-    guard_association.py  bounds for an association, whatever its peer sends
-    receive_stow.py     STOW-RS; multipart.py splits its bodies
+                        guard_association.py bounds an association, whatever its peer sends
+    receive_stow.py     STOW-RS; multipart.py splits its bodies, guard_connection.py bounds its headers
     receive_folder.py   a watched folder
     receive.py          what all doors do: seal into the inbox, announce, then say success
     receipts.py         what was promised, one small object for each image

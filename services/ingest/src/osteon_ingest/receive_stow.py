@@ -18,6 +18,7 @@ from starlette.routing import Route
 from osteon.contracts import DOOR_STOW
 from osteon.errors import OsteonError, SetAside
 from osteon.runtime.tokens import RequireToken
+from osteon_ingest.guard_connection import guarded_protocol
 from osteon_ingest.locks import stow_lock
 from osteon_ingest.multipart import Malformed, Part, Splitter
 from osteon_ingest.peek import Header, peek
@@ -73,6 +74,8 @@ def serve_stow(settings: IngestSettings, threshold: Threshold, listening: socket
     config = uvicorn.Config(
         RequireToken(application, lock.tokens, "stow") if lock.tokens else application,
         ssl_context_factory=(lambda *_: tls) if (tls := lock.tls) else None,
+        http=guarded_protocol(settings.stow_silence_timeout_s),
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
