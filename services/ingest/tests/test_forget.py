@@ -2,9 +2,7 @@
 
 import dataclasses
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,28 +10,22 @@ import pytest
 from pydicom import Dataset
 
 from osteon.bus import MemoryBus, Outgoing, connect
-from osteon.bus.wire import Bus
-from osteon.contracts import DOOR_STOW, ImageDeidentified, ImageHarmonized, ImageReceived
+from osteon.contracts import ImageDeidentified, ImageHarmonized
 from osteon.contracts.topics import (
-    DEAD_LETTER,
     IMAGE_DEIDENTIFIED,
     IMAGE_HARMONIZED,
     IMAGE_KNOWN,
-    IMAGE_RECEIVED,
-    IMAGE_SET_ASIDE,
     TOPICS,
 )
 from osteon.runtime import read_settings
-from osteon.store import MemoryStore, Store
+from osteon.store import MemoryStore
 from osteon.store import connect as connect_store
-from osteon_ingest.accept import make_stage
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.identity import Keys, image_id, pseudonym
-from osteon_ingest.receipts import give_receipt
-from osteon_ingest.receive import SEALED
-from osteon_ingest.seal import seal
 from osteon_ingest.settings import IngestSettings
-from osteon_ingest.traces import PLACES, Traces, find, pseudonyms
+from osteon_ingest.traces import PLACES, find
+
+from .running_site import Site, Wait
 
 OLD = Keys.from_site_key(secrets.token_bytes(32))
 KEYS = Keys.from_site_key(secrets.token_bytes(32), epoch="2")
@@ -41,62 +33,6 @@ BOTH = dataclasses.replace(KEYS, former=(OLD,))
 HERS, HIS = "ZZ-1729", "ZZ-1730"
 Make = Callable[..., Dataset]
 Write = Callable[[Dataset], bytes]
-Wait = Callable[..., None]
-
-
-@dataclasses.dataclass
-class Site:
-    """A bus and a store, with an accept stage while it `runs`."""
-
-    bus: Bus
-    store: Store
-    settings: IngestSettings
-    wait: Wait
-
-    @contextmanager
-    def running(self, keys: Keys = KEYS) -> Iterator[None]:
-        stop = threading.Event()
-        stage = make_stage(self.settings, self.store, keys)
-        thread = threading.Thread(target=stage.run, args=(self.bus, stop))
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(30)
-
-    def send(self, content: bytes, uid: str, keys: Keys = KEYS) -> None:
-        """What a door does, and wait for the outcome."""
-        n_before = self.n_outcomes()
-        ref = self.store.put("inbox", seal(keys.inbox, content), SEALED)
-        message = ImageReceived(image_id=image_id(keys, uid), site="test", object=ref, door=DOOR_STOW)
-        publisher = self.bus.publisher()
-        publisher.publish(Outgoing(IMAGE_RECEIVED, message))
-        publisher.close()
-        give_receipt(self.store, message.image_id, "", ref)
-        self.wait(lambda: self.n_outcomes() > n_before, within_s=60)
-
-    def n_outcomes(self) -> int:
-        return len(self.bus.read([IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, DEAD_LETTER]))
-
-    def find(self, patient_id: str = HERS, keys: Keys = KEYS) -> Traces:
-        return find(self.bus, self.store, keys, "test", pseudonyms(keys, "test", patient_id))
-
-    def objects(self) -> set[tuple[str, str]]:
-        return {(bucket, one.key) for bucket in PLACES for one in self.store.list(bucket)}
-
-    def harmonize(self, uid: str, *, says: bool) -> None:
-        """What the harmonizer does with an image; without a record, as one that was killed."""
-        found = (ImageDeidentified.FromString(one.value or b"") for one in self.bus.read([IMAGE_DEIDENTIFIED]))
-        message = next(one for one in found if one.image_id == image_id(KEYS, uid))
-        derived = self.store.put("harmonized", self.store.get(message.object) + bytes(says), "application/dicom")
-        if says:
-            done = ImageHarmonized(
-                image_id=message.image_id, patient=message.patient, object=derived, original=message.object
-            )
-            publisher = self.bus.publisher()
-            publisher.publish(Outgoing(IMAGE_HARMONIZED, done))
-            publisher.close()
 
 
 @pytest.fixture
@@ -130,11 +66,11 @@ def _fill(site: Site, new_radiograph: Make, as_file: Write) -> Dataset:
     usurper.SOPInstanceUID = first.SOPInstanceUID
     usurper.file_meta.MediaStorageSOPInstanceUID = first.SOPInstanceUID
     for one in (first, usurper, his, second):
-        site.send(as_file(one), one.SOPInstanceUID)
-    site.harmonize(second.SOPInstanceUID, says=True)
-    site.harmonize(second.SOPInstanceUID, says=False)
+        site.send(as_file(one), one.SOPInstanceUID, KEYS)
+    _harmonize(site, second.SOPInstanceUID, says=True)
+    _harmonize(site, second.SOPInstanceUID, says=False)
     broken = new_radiograph(HERS)
-    site.send(as_file(broken)[:-2000], broken.SOPInstanceUID)
+    site.send(as_file(broken)[:-2000], broken.SOPInstanceUID, KEYS)
     return first
 
 
@@ -156,78 +92,78 @@ def test_nothing_of_a_patient_is_left_on_real_servers(
 
 
 def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
-    with site.running():
+    with site.running(KEYS):
         first = _fill(site, new_radiograph, as_file)
-        his = {(bucket, ref.key) for bucket, refs in site.find(HIS).objects.items() for ref in refs}
-        hers = {(bucket, ref.key) for bucket, refs in site.find().objects.items() for ref in refs}
+        his = {(bucket, ref.key) for bucket, refs in site.find(HIS, KEYS).objects.items() for ref in refs}
+        hers = {(bucket, ref.key) for bucket, refs in site.find(HERS, KEYS).objects.items() for ref in refs}
         assert len([one for one in hers if one[0] == "inbox"]) == 3
         assert len([one for one in hers if one[0] == "harmonized"]) == 2
         assert not his & hers
 
-        places = _by_name(forget(site.find(), site.bus, site.store, "test", wait_s=20))
+        places = _by_name(forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20))
 
         assert not site.objects() & hers
         assert site.objects() >= his
         assert all(places[f"bucket {bucket}"].outcome == "gone" for bucket in PLACES)
         assert places[IMAGE_KNOWN.name].outcome.startswith("gone; from Kafka's disk by 2")
         assert " by 2" in places[IMAGE_DEIDENTIFIED.name].outcome
-        assert not any(site.find().objects.values())
-        assert not site.find(HIS).is_empty
+        assert not any(site.find(HERS, KEYS).objects.values())
+        assert not site.find(HIS, KEYS).is_empty
 
-        site.send(as_file(first), first.SOPInstanceUID)  # which would be a duplicate of what is remembered
-        (again,) = site.find().objects["images"]
+        site.send(as_file(first), first.SOPInstanceUID, KEYS)  # which would be a duplicate of what is remembered
+        (again,) = site.find(HERS, KEYS).objects["images"]
         assert site.store.exists(again)
 
 
 def test_a_dry_run_changes_nothing(site: Site, new_radiograph: Make, as_file: Write) -> None:
-    with site.running():
+    with site.running(KEYS):
         _fill(site, new_radiograph, as_file)
         before = site.objects(), len(site.bus.read(TOPICS))
 
-        places = _by_name(would_forget(site.find()))
+        places = _by_name(would_forget(site.find(HERS, KEYS)))
 
     assert (site.objects(), len(site.bus.read(TOPICS))) == before
     assert places["bucket inbox"].n == 3
 
 
 def test_forgetting_twice_is_forgetting_once(site: Site, new_radiograph: Make, as_file: Write) -> None:
-    with site.running():
+    with site.running(KEYS):
         _fill(site, new_radiograph, as_file)
-        forget(site.find(), site.bus, site.store, "test", wait_s=20)
+        forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20)
         left = site.objects()
 
-        again = forget(site.find(), site.bus, site.store, "test", wait_s=20)
+        again = forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20)
 
     assert site.objects() == left
     assert _by_name(again)["bucket images"].n == 0
 
 
 def test_while_accept_does_not_run_it_is_told_so(site: Site, new_radiograph: Make, as_file: Write) -> None:
-    with site.running():
+    with site.running(KEYS):
         original = new_radiograph()
-        site.send(as_file(original), original.SOPInstanceUID)
+        site.send(as_file(original), original.SOPInstanceUID, KEYS)
 
-    places = _by_name(forget(site.find(), site.bus, site.store, "test", wait_s=0.0))
+    places = _by_name(forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=0.0))
 
     assert "does not run" in places[IMAGE_KNOWN.name].outcome
-    with site.running():
+    with site.running(KEYS):
         site.wait(lambda: site.bus.read([IMAGE_KNOWN])[-1].value is None)
 
 
 def test_objects_are_found_when_no_record_tells_of_them_any_more(
     site: Site, new_radiograph: Make, as_file: Write
 ) -> None:
-    with site.running():
+    with site.running(KEYS):
         _fill(site, new_radiograph, as_file)
-    his = site.find(HIS).objects
-    hers = site.find().objects
+    his = site.find(HIS, KEYS).objects
+    hers = site.find(HERS, KEYS).objects
     emptied = MemoryBus()
     emptied.provision(TOPICS)
 
     later = dataclasses.replace(site, bus=emptied)
 
-    assert later.find().objects == hers | {"receipts": later.find().objects["receipts"]}
-    assert later.find(HIS).objects == his | {"receipts": later.find(HIS).objects["receipts"]}
+    assert later.find(HERS, KEYS).objects == hers | {"receipts": later.find(HERS, KEYS).objects["receipts"]}
+    assert later.find(HIS, KEYS).objects == his | {"receipts": later.find(HIS, KEYS).objects["receipts"]}
 
 
 def test_images_of_an_earlier_site_key_are_found_by_either_pseudonym(
@@ -238,7 +174,7 @@ def test_images_of_an_earlier_site_key_are_found_by_either_pseudonym(
             original = new_radiograph()
             site.send(as_file(original), original.SOPInstanceUID, keys)
 
-    by_id = site.find(keys=BOTH)
+    by_id = site.find(HERS, BOTH)
     by_name = [
         find(site.bus, site.store, BOTH, "test", frozenset([pseudonym(keys, "test", HERS)])) for keys in (OLD, KEYS)
     ]
@@ -250,3 +186,17 @@ def test_images_of_an_earlier_site_key_are_found_by_either_pseudonym(
 
 def _by_name(places: list[Place]) -> dict[str, Place]:
     return {place.name: place for place in places}
+
+
+def _harmonize(site: Site, uid: str, *, says: bool) -> None:
+    """What the harmonizer does with an image; without a record, as one that was killed."""
+    found = (ImageDeidentified.FromString(one.value or b"") for one in site.bus.read([IMAGE_DEIDENTIFIED]))
+    message = next(one for one in found if one.image_id == image_id(KEYS, uid))
+    derived = site.store.put("harmonized", site.store.get(message.object) + bytes(says), "application/dicom")
+    if says:
+        done = ImageHarmonized(
+            image_id=message.image_id, patient=message.patient, object=derived, original=message.object
+        )
+        publisher = site.bus.publisher()
+        publisher.publish(Outgoing(IMAGE_HARMONIZED, done))
+        publisher.close()

@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from datetime import datetime
+from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -210,3 +211,32 @@ def test_entries_of_the_vault_that_were_exchanged_do_not_open() -> None:
 
     with pytest.raises(Poison):
         take_out(store, KEYS, entries[0].image_id, objects[0])
+
+
+def test_patient_12345_of_two_hospitals_is_two_patients() -> None:
+    with_keys_of_their_own = {pseudonym(keys, "site", "12345") for keys in (KEYS, OTHER)}
+    with_one_key = {pseudonym(KEYS, site, "12345") for site in ("north", "south")}
+    by_issuer = {pseudonym(KEYS, issuer, "12345") for issuer in ("NORTH-EPR", "SOUTH-EPR")}
+
+    assert [len(each) for each in (with_keys_of_their_own, with_one_key, by_issuer)] == [2, 2, 2]
+
+
+def test_who_tries_all_patient_numbers_finds_nobody_without_the_key() -> None:
+    name = pseudonym(KEYS, "site", "1234")
+    numbers = [f"{number:04d}" for number in range(10_000)]
+
+    def found(keys: Keys) -> list[str]:
+        return [number for number in numbers if pseudonym(keys, "site", number) == name]
+
+    plain = {sha256(text.encode()).hexdigest()[:32] for one in numbers for text in (one, f"1site{one}", f"site{one}")}
+    assert found(KEYS) == ["1234"]  # so the key is what protects them
+    assert found(OTHER) == []
+    assert name not in plain
+
+
+def test_names_of_one_thing_under_one_key_can_not_be_matched_across_purposes() -> None:
+    same = "1.2.3"
+
+    names = {image_id(KEYS, same), pseudonym(KEYS, "", same), device_pseudonym(KEYS, same), new_uid(KEYS, same)}
+
+    assert len({one[:16] for one in names}) == 4
