@@ -11,6 +11,8 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraint
 IMAGES ?=
 SEED ?= 0
 N ?= 100000
+ONLY ?=
+SOAK ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench fuzz faults up down status logs proto lock models clean
@@ -45,8 +47,8 @@ check: .venv/development ## format, lint, types, imports, generated code, lock
 	$(call compile_lock,.venv/constraints.txt)
 	diff -q constraints.txt .venv/constraints.txt || { echo 'constraints.txt is out of date: make lock'; exit 1; }
 
-bench: .venv/streaming ## measure the path against what the hardware could do; writes bench/latest.json
-	$(BIN)/python -m bench
+bench: .venv/bench ## measure the path against what the hardware could do; ONLY='ceiling memory', SOAK=10000
+	$(BIN)/python -m bench $(ONLY) $(if $(SOAK),--soak $(SOAK))
 
 faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES))
@@ -72,7 +74,7 @@ clean: down ## forget the stack's state and the environment
 define compile_lock
 	(cat excludes.txt; echo osteon) > .venv/excludes.txt
 	$(BIN)/uv pip compile --quiet --python $(BIN)/python --generate-hashes --no-header --no-annotate --all-extras \
-	    --excludes .venv/excludes.txt --group dev $(PROJECTS) -o $(1)
+	    --excludes .venv/excludes.txt --group dev --group bench $(PROJECTS) -o $(1)
 endef
 
 .venv/uv: constraints.txt excludes.txt
@@ -85,6 +87,10 @@ endef
 
 .venv/streaming: .venv/uv $(PROJECTS)
 	$(UV_INSTALL) $(STREAMING)
+	@touch $@
+
+.venv/bench: .venv/uv .venv/streaming pyproject.toml
+	$(UV_INSTALL) --group bench
 	@touch $@
 
 .venv/development: .venv/uv .venv/streaming pyproject.toml

