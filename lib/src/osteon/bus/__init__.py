@@ -6,6 +6,7 @@ kafka.py         Apache Kafka; kafka_reader.py, kafka_writer.py and kafka_topics
 memory.py        a bus in memory, for unit tests
 stage.py         what a stage is
 running.py       its loop: poll, claim, work, commit
+window.py        how many records are in hand
 claims.py        durable attempts, noted beside the committed offsets
 outcome.py       attempts at one record, and what each kind of error leads to
 produce.py       outcomes as records: outputs, set aside, dead letters

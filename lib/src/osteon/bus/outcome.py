@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
 from osteon.bus.record import Outgoing, Record, header
@@ -217,6 +219,8 @@ def kebab(error: BaseException) -> str:
 
 def unknown_enum(message: Message) -> str:
     """The name of a field whose enum value is not known here, at any depth; nothing if there is none."""
+    if not _may_hold_enums(message.DESCRIPTOR):
+        return ""
     for descriptor, value in message.ListFields():
         if descriptor.enum_type is not None:
             values = value if descriptor.is_repeated else [value]
@@ -228,3 +232,18 @@ def unknown_enum(message: Message) -> str:
                 if found:
                     return found
     return ""
+
+
+@cache
+def _may_hold_enums(kind: Descriptor) -> bool:
+    """Whether messages of this kind have a field of an enum, at any depth: most have none, and need no walk."""
+    seen, kinds = {kind}, [kind]
+    for one in kinds:  # which grows meanwhile: kinds may hold each other
+        for field_kind in one.fields:
+            if field_kind.enum_type is not None:
+                return True
+            inner = field_kind.message_type
+            if inner is not None and inner not in seen:
+                seen.add(inner)
+                kinds.append(inner)
+    return False

@@ -102,7 +102,7 @@ def event_headers(
 
 def header(headers: Headers, name: str) -> str:
     """The last header of this name as text, or nothing."""
-    return dict(headers).get(name, b"").decode(errors="replace")
+    return next((value for one, value in reversed(headers) if one == name), b"").decode(errors="replace")
 
 
 def _has_images(message: Message) -> bool:

@@ -22,6 +22,7 @@ from osteon.bus.outcome import Dead, Dependencies, Done, Item, Outcome, Stopped,
 from osteon.bus.produce import TOO_LARGE, Turn, outgoing, sendings, settled, tell
 from osteon.bus.record import Place, Record, event_headers, header, sending
 from osteon.bus.state import State
+from osteon.bus.window import Window
 from osteon.bus.wire import Batch, Bus, Committed, Reader, Refused, TooLarge, Writer
 from osteon.bus.workers import Workers
 from osteon.errors import Fatal, Passing
@@ -60,7 +61,7 @@ class Running:
         self.must_begin = True
         self.needs_writer = True
         self.too_large: set[tuple[Place, int]] = set()  # the bus took none of what came of these records
-        self.max_in_flight = stage.max_in_flight or 4 * stage.n_threads
+        self.window = Window(stage.max_in_flight or 4 * stage.n_threads, stage.max_in_flight or MAX_SENDINGS)
 
     # ------------------------------------------------------------------------------------------ the loop
 
@@ -90,7 +91,7 @@ class Running:
         in_flight = sum(len(lane.items) for lane in self.lanes.values())
         metrics.IN_FLIGHT.labels(self.stage.name).set(in_flight)
         is_closed = is_braked or self.must_begin or self.dependencies.away
-        room = 0 if is_closed else max(0, self.max_in_flight - in_flight)
+        room = 0 if is_closed else max(0, self.window.size - in_flight)
         if in_flight:
             self.workers.wait(BUSY_S)
         try:
@@ -240,6 +241,7 @@ class Running:
             metrics.RECORDS.labels(self.stage.name, kind).inc()
             if kind == "set-aside":
                 metrics.SET_ASIDE.labels(self.stage.name, reason).inc()
+        self.window.committed(len(turn.items))
         self.brakes.count(turn.reasons)
         if turn.has_brake:
             self._pulled()

@@ -1,0 +1,46 @@
+"""How many records an instance has in hand."""
+
+from osteon.bus.window import Window
+
+
+class Clock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def committed_each(window: Window, clock: Clock, every_s: float, n_records: int, n_times: int) -> int:
+    for _ in range(n_times):
+        clock.now_s += every_s
+        window.committed(n_records)
+    return window.size
+
+
+def test_a_stage_whose_records_take_long_has_few_in_hand() -> None:
+    clock = Clock()
+
+    assert committed_each(Window(32, 500, clock), clock, 0.4, 2, 20) == 32
+
+
+def test_a_fast_stage_has_as_many_in_hand_as_it_works_in_a_tenth_of_a_second() -> None:
+    clock = Clock()
+
+    assert committed_each(Window(32, 500, clock), clock, 0.02, 40, 20) == 200
+
+
+def test_no_stage_has_more_in_hand_than_one_transaction_takes() -> None:
+    clock = Clock()
+
+    assert committed_each(Window(32, 500, clock), clock, 0.02, 400, 20) == 500
+
+
+def test_a_stage_that_was_fast_and_is_idle_has_few_in_hand_again() -> None:
+    clock = Clock()
+    window = Window(32, 500, clock)
+    committed_each(window, clock, 0.02, 100, 20)
+
+    assert committed_each(window, clock, 10.0, 1, 1) == 32
