@@ -366,6 +366,35 @@ def test_an_instance_that_joins_while_work_is_in_flight_doubles_nothing(scene: A
     assert more == once(*sent, "good-more")
 
 
+def test_an_instance_that_leaves_while_both_have_work_in_flight_loses_and_doubles_nothing(
+    scene: Any, until: Until
+) -> None:
+    gate = threading.Event()
+    in_hand: dict[int, list[str]] = {0: [], 1: []}
+
+    def slow(ordinal: int) -> Callable[[ImageDeidentified, Context], Sequence[Outgoing]]:
+        def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
+            in_hand[ordinal].append(message.image_id)
+            gate.wait(30)
+            outputs: Sequence[Outgoing] = scene.stage().work(message, context)
+            return outputs
+
+        return work
+
+    sent = images("good", 30)
+    with scene.running(work=slow(0)) as first:
+        with scene.running(work=slow(1), ordinal=1) as second:
+            until(lambda: first.health.unready == second.health.unready == [])
+            scene.send(*sent)
+            until(lambda: in_hand[0] and in_hand[1])
+            second.stop.set()
+            gate.set()
+        outcomes = scene.wait(len(sent))
+
+    assert (first.error, second.error) == (None, None)
+    assert outcomes == once(*sent)
+
+
 def test_a_stage_that_is_told_to_stop_commits_what_is_in_flight(scene: Any, until: Until) -> None:
     gate, begun = threading.Event(), threading.Event()
 
