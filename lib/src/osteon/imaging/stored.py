@@ -22,7 +22,7 @@ from osteon.errors import SetAside
 from osteon.imaging.codestream import Claim, claim_of_jpeg, claim_of_jpeg_2000, rle_is_plausible
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 
-__all__ = ["LOSSY", "MAX_PIXELS", "PixelFormat", "Stored", "decode", "pixel_format", "pixel_sha256"]
+__all__ = ["LOSSY", "MAX_PIXELS", "PixelFormat", "Stored", "decode", "is_decodable", "pixel_format", "pixel_sha256"]
 
 Stored = npt.NDArray[np.integer[Any]]
 
@@ -131,6 +131,15 @@ def _bits_make_sense(form: PixelFormat) -> bool:
     if form.bits_allocated not in (1, 8, 16, 32):
         return False
     return 1 <= form.bits_stored <= form.high_bit + 1 <= form.bits_allocated
+
+
+def is_decodable(transfer_syntax: UID) -> bool:
+    """Whether there is a decoder here for images in this transfer syntax."""
+    try:
+        _decoder(transfer_syntax)
+    except SetAside:
+        return False
+    return True
 
 
 def _decoder(transfer_syntax: UID) -> Decoder:

@@ -14,6 +14,7 @@ At the door
     receipts.py         what was promised, one small object for each image
     peek.py             the UIDs of an object, from its first bytes
     sweep.py            announces what a receiver that died left behind
+    conformance.py      what the doors do, as the tables of the DICOM conformance statement
 
 Behind it
     accept.py           the stage: duplicate, conflict, or new

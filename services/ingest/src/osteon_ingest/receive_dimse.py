@@ -34,7 +34,7 @@ from osteon_ingest.receive import Mismatch, Threshold, receive
 from osteon_ingest.report_in_place import Answers
 from osteon_ingest.settings import IngestSettings
 
-__all__ = ["serve_dimse"]
+__all__ = ["entity_of", "serve_dimse"]
 
 LOGGER = logs.logger(__name__)
 
@@ -68,7 +68,7 @@ def serve_dimse(
         (evt.EVT_PDU_RECV, lambda event: _bound_memory(threshold.max_object_bytes, oversized, event)),
     ]
     server_class = _shared_server(listening, settings.dimse_acse_timeout_s)
-    server = _entity(settings).make_server(
+    server = entity_of(settings).make_server(
         listening.getsockname()[:2],
         ssl_context=dimse_lock(settings),
         evt_handlers=handlers,
@@ -82,7 +82,8 @@ def serve_dimse(
     _drain(lambda: server.active_associations, settings.drain_s)
 
 
-def _entity(settings: IngestSettings) -> AE:
+def entity_of(settings: IngestSettings) -> AE:
+    """What the door negotiates: its title, its limits, and what it takes."""
     entity = AE(settings.aet)
     entity.maximum_associations = settings.dimse_associations
     entity.maximum_pdu_size = settings.dimse_pdu_bytes
