@@ -18,7 +18,7 @@ import pytest
 
 from osteon_stack.kafka import kafka as kafka_part
 from osteon_stack.part import Part, kill, spawn, stop, tail, wait_ready
-from osteon_stack.ports import HOST, free_ports
+from osteon_stack.ports import HOST, Ports, free_ports
 from osteon_stack.seaweedfs import make_buckets
 from osteon_stack.seaweedfs import seaweedfs as seaweedfs_part
 from osteon_stack.secrets import identity
@@ -149,6 +149,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, ports = tmp_path_factory.mktemp("kafka"), free_ports()
     with _serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}") as server:
         yield server.address
+
+
+@pytest.fixture(scope="session")
+def start_kafka() -> Callable[[Path, Ports], contextlib.AbstractContextManager[Server]]:
+    """Starts a broker as a state folder has it, locked or not."""
+    return lambda folder, ports: _serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}")
+
+
+@pytest.fixture(scope="session")
+def start_seaweedfs() -> Callable[[Path, Ports], contextlib.AbstractContextManager[Server]]:
+    """Starts an object store as a state folder has it."""
+    return lambda folder, ports: _serve(seaweedfs_part(folder, ports), folder, f"{HOST}:{ports.seaweedfs_s3}")
 
 
 @pytest.fixture(scope="session")

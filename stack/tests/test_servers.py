@@ -132,7 +132,7 @@ def test_requests_of_different_shapes_do_not_disturb_each_other(tiny: Any) -> No
 def test_a_broker_is_prepared_whatever_its_id_begins_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15)))  # a dash, in base 64
 
-    _prepare(tmp_path / "kafka", free_ports())
+    _prepare(tmp_path / "kafka", free_ports(), {})
 
     (properties,) = (tmp_path / "kafka").rglob("meta.properties")
     assert "cluster.id=-" in properties.read_text()

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from osteon.bus import Bus, connect
+from osteon.bus.login import Brokers
 from osteon_ingest.identity import Keys
 from osteon_stack.demo.follow import bars, n_unread
 from osteon_stack.parts import PARTS, build
@@ -115,7 +116,7 @@ def _wait_until_quiet(bus: Bus, stack: Stack, log: Sequence[Entry], progress: Pr
     bar = progress.add_task("outcomes", total=n_expected)
     before, moved_at = (-1, -1), time.monotonic()
     while True:
-        now = len(outcomes(bus)), n_unread(f"{HOST}:{stack.ports.kafka}")
+        now = len(outcomes(bus)), n_unread(Brokers((f"{HOST}:{stack.ports.kafka}",)))
         progress.update(bar, completed=now[0])
         if now != before:
             before, moved_at = now, time.monotonic()

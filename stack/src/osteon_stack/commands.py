@@ -16,6 +16,7 @@ from rich.table import Table
 from osteon.errors import Fatal
 from osteon_stack.parts import PARTS
 from osteon_stack.ports import HOST, ports_from
+from osteon_stack.secrets import is_locked, lock
 from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
@@ -34,10 +35,15 @@ FOLLOW_S = 0.3
 def up(
     parts: Annotated[list[str] | None, typer.Argument(help=f"Only these: {', '.join(PARTS)}.")] = None,
     folder: Folder = STATE,
+    secure: Annotated[bool, typer.Option("--secure", help="Kafka asks for users, now and later.")] = False,
 ) -> None:
     """Start what does not run; a second call changes nothing. Example: osteon stack up kafka triton."""
     console = Console()
     whole = Stack(folder, ports_from())
+    if secure and not is_locked(folder):
+        if is_supervised(folder):
+            raise Fatal("the stack runs, and Kafka asks for no users: stop it first (osteon stack down)")
+        lock(folder)
     began_s = time.monotonic()
     is_new = whole.up(parts, _Progress(console))
     if is_new:

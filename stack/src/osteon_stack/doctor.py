@@ -11,7 +11,6 @@ from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
-from osteon.bus import connect
 from osteon.contracts.topics import TOPICS
 from osteon.errors import OsteonError, Passing
 from osteon.release.reconcile import check_served
@@ -22,6 +21,7 @@ from osteon_stack.part import answers
 from osteon_stack.ports import HOST, Ports
 from osteon_stack.prepare import connect_store
 from osteon_stack.seaweedfs import BUCKETS, admin_client
+from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 from osteon_stack.state import is_supervised
 from osteon_stack.triton import libpython_folder
@@ -51,7 +51,7 @@ def examine(stack: Stack) -> list[Finding]:
         _checked("disk", lambda: _disk(folder)),
         _checked("supervisor", lambda: _supervisor(folder)),
         _checked("kafka", lambda: _kafka(ports)),
-        _checked("topics", lambda: _topics(ports)),
+        _checked("topics", lambda: _topics(folder, ports)),
         _checked("store", lambda: _store(folder, ports)),
         _checked("triton", lambda: _triton(ports)),
         _checked("release", lambda: _release(folder, ports)),
@@ -91,10 +91,10 @@ def _kafka(ports: Ports) -> Finding:
     return Finding("kafka", trouble, START)
 
 
-def _topics(ports: Ports) -> Finding:
+def _topics(folder: Path, ports: Ports) -> Finding:
     if not kafka_is_ready(ports.kafka):
         return Finding("topics", "can't be examined without Kafka", START)
-    wrong = connect(f"{HOST}:{ports.kafka}").check(TOPICS)
+    wrong = connect_bus(folder, ports).check(TOPICS)
     return Finding("topics", "; ".join(wrong), "make what is missing: osteon stack down, then up")
 
 
@@ -131,7 +131,7 @@ def _release(folder: Path, ports: Ports) -> Finding:
     if not (kafka_is_ready(ports.kafka) and answers(f"http://{HOST}:{ports.seaweedfs_s3}/healthz")):
         return Finding("release", "can't be examined without Kafka and the store", START)
     objects = connect_store(folder, ports)
-    releases, triton = Releases(connect(f"{HOST}:{ports.kafka}"), objects), Triton(f"{HOST}:{ports.triton_grpc}")
+    releases, triton = Releases(connect_bus(folder, ports), objects), Triton(f"{HOST}:{ports.triton_grpc}")
     try:
         if releases.in_force_record() is None:
             return Finding("release", "none is in force", "osteon release make … --use")

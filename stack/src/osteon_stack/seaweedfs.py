@@ -23,18 +23,17 @@ RIGHTS = {
     "admin": ("Admin", "Read", "Write", "List", "Tagging"),
     "ingest": ("Read:inbox", "Write:inbox", "List:inbox", "Read:receipts", "Write:receipts", "List:receipts"),
     # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
-    "accept": ("Read:inbox", "List:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault", "Read:models",
-               "List:images", "List:vault", "List:models"),
+    "accept": ("Read:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault"),
     # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
     "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "receipts", "images", "harmonized", "vault")
                     for right in ("Read", "Write", "List")),
-    "harmonizer": ("Read:images", "List:images", "Read:harmonized", "Write:harmonized", "List:harmonized",
-                   "Read:models", "List:models"),
-    "classifier": ("Read:harmonized", "List:harmonized", "Read:models", "List:models"),
-    "reconcile": ("Read:models", "List:models"),
-    "console": ("Read:images", "List:images", "Read:harmonized", "List:harmonized", "Read:models", "List:models"),
+    "harmonizer": ("Read:images", "Read:harmonized", "Write:harmonized", "Read:models"),
+    "classifier": ("Read:harmonized", "Read:models"),
+    "reconcile": ("Read:models",),
+    "console": (),
 }  # fmt: skip
-"""What each identity may do: an action on any bucket, or `action:bucket`."""
+"""What each identity may do: an action on any bucket, or `action:bucket`. Write includes deleting; who writes also
+reads back what it wrote, to tell whether the store is well."""
 
 
 def seaweedfs(folder: Path, ports: Ports) -> Part:

@@ -6,7 +6,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Identity", "identity", "secret_file", "site_key"]
+from osteon.bus.login import Login
+
+__all__ = ["Identity", "identity", "is_locked", "kafka_login", "lock", "secret_file", "site_key"]
+
+
+ADMIN = "admin"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,24 @@ def identity(folder: Path, name: str) -> Identity:
     """The object store's identity of that name."""
     made = json.dumps({"access_key": name, "secret_key": secrets.token_urlsafe(24)})
     return Identity(**json.loads(_once(folder / "secrets" / f"store-{name}.json", made)))
+
+
+def lock(folder: Path) -> None:
+    """From the next start on, Kafka of this stack wants to know who speaks to it."""
+    _once(folder / "secrets" / "locked", "Kafka asks for users and passwords.\n")
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether Kafka of this stack wants to know who speaks to it."""
+    return (folder / "secrets" / "locked").exists()
+
+
+def kafka_login(folder: Path, name: str) -> Login:
+    """As whom `name` speaks to Kafka: the administrator by PLAIN, who must be before any other user can be made."""
+    if not is_locked(folder):
+        return Login()
+    password = _once(folder / "secrets" / f"kafka-{name}.password", secrets.token_urlsafe(24))
+    return Login("SASL_PLAINTEXT", "PLAIN" if name == ADMIN else "SCRAM-SHA-512", name, password)
 
 
 def _once(path: Path, made: str) -> str:

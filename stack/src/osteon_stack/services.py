@@ -5,13 +5,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from osteon.bus.kafka import KafkaBus, connect
+from osteon.bus.login import Login
 from osteon_stack.part import Part, answers
 from osteon_stack.ports import HOST, Ports
-from osteon_stack.secrets import identity, site_key
+from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key
 from osteon_stack.triton import repository
 
 __all__ = [
-    "SITE", "accept", "classifier", "common_environment", "console", "harmonizer", "ingest", "prepare", "reconcile",
+    "SITE", "accept", "classifier", "common_environment", "connect_bus", "console", "harmonizer", "ingest",
+    "prepare", "reconcile",
 ]  # fmt: skip
 
 SITE = "local"
@@ -25,10 +28,27 @@ def common_environment(folder: Path, ports: Ports, name: str) -> dict[str, str]:
     return {
         "OSTEON_SITE": SITE,
         "OSTEON_KAFKA_SERVERS": f"{HOST}:{ports.kafka}",
+        **_login(kafka_login(folder, name)),
         "OSTEON_STORE_ENDPOINT": f"{HOST}:{ports.seaweedfs_s3}",
         "OSTEON_STORE_ACCESS_KEY": keys.access_key,
         "OSTEON_STORE_SECRET_KEY": keys.secret_key,
         "OSTEON_TRITON_URL": f"{HOST}:{ports.triton_grpc}",
+    }
+
+
+def connect_bus(folder: Path, ports: Ports) -> KafkaBus:
+    """The stack's bus, with all rights."""
+    return connect(f"{HOST}:{ports.kafka}", kafka_login(folder, ADMIN))
+
+
+def _login(login: Login) -> dict[str, str]:
+    if not login.user:
+        return {}
+    return {
+        "OSTEON_KAFKA_SECURITY": login.protocol,
+        "OSTEON_KAFKA_MECHANISM": login.mechanism,
+        "OSTEON_KAFKA_USER": login.user,
+        "OSTEON_KAFKA_PASSWORD": login.password,
     }
 
 

@@ -3,6 +3,7 @@
 record.py        a record, what goes out, CloudEvents headers
 wire.py          what a bus must be able to do
 kafka.py         Apache Kafka; kafka_reader.py, kafka_writer.py and kafka_topics.py are its parts
+login.py         where Kafka is, and as whom it is spoken to
 memory.py        a bus in memory, for unit tests
 stage.py         what a stage is
 running.py       its loop: poll, claim, work, commit
@@ -20,7 +21,7 @@ commands.py      `osteon dead-letters | stage | topics`
 """
 
 from osteon.bus.isolate import Limits, work_one
-from osteon.bus.kafka import KafkaBus, connect
+from osteon.bus.kafka import KafkaBus, connect, connect_as
 from osteon.bus.memory import MemoryBus
 from osteon.bus.outcome import Context
 from osteon.bus.record import Outgoing, Record
@@ -42,5 +43,6 @@ __all__ = [
     "State",
     "Table",
     "connect",
+    "connect_as",
     "work_one",
 ]

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from osteon.bus import dead_letters as letters
 from osteon.bus.dead_letters import Selection
-from osteon.bus.kafka import KafkaBus, connect
+from osteon.bus.kafka import KafkaBus, connect_as
 from osteon.bus.produce import TOO_LARGE
 from osteon.bus.table import Table
 from osteon.contracts import Brake, DeadLetter
@@ -66,7 +66,7 @@ def replay_letters(
     selection = Selection(stage, reason, letter_id, image)
     if every == (selection != Selection()):
         raise Fatal("say which: --stage, --reason, --id or --image; or --all alone")
-    bus = connect(settings.kafka_servers)
+    bus = connect_as(settings)
     found = letters.waiting(bus, selection) if dry_run else letters.replay(bus, settings.site, selection)
     for letter in found:
         Console().print(letter.id, highlight=False, soft_wrap=True)
@@ -126,7 +126,7 @@ def _wide() -> Console:
 
 
 def _bus() -> KafkaBus:
-    return connect(read_settings(Settings).kafka_servers)
+    return connect_as(read_settings(Settings))
 
 
 def _braked(bus: KafkaBus) -> dict[str, Brake]:

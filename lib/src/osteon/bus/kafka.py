@@ -12,46 +12,58 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from osteon.bus import kafka_topics
 from osteon.bus.kafka_reader import KafkaReader, record_of
 from osteon.bus.kafka_writer import KafkaWriter, Patience, discard
+from osteon.bus.login import Brokers, Login, login_of
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
 from osteon.bus.wire import Refused, made_anew
 from osteon.contracts.topics import Topic
 from osteon.errors import Passing
+from osteon.runtime import Settings
 
-__all__ = ["KafkaBus", "connect"]
+__all__ = ["KafkaBus", "connect", "connect_as"]
+
+NOBODY = Login()
 
 
-def connect(servers: str, *, delivery_timeout_s: float = 20.0, session_timeout_s: float = 10.0) -> "KafkaBus":
+def connect_as(settings: Settings) -> "KafkaBus":
+    """The bus that the settings name, as the user that they name; connects when it is first used."""
+    return connect(settings.kafka_servers, login_of(settings))
+
+
+def connect(
+    servers: str, login: Login = NOBODY, *, delivery_timeout_s: float = 20.0, session_timeout_s: float = 10.0
+) -> "KafkaBus":
     """The bus at `servers` (`host:port`, separated by commas); connects when it is first used.
 
     A record that is not acknowledged within `delivery_timeout_s` has failed. An instance that is silent for
     `session_timeout_s` (the broker's least is 6 by default) loses its partitions to the others.
     """
-    return KafkaBus([one.strip() for one in servers.split(",")], Patience(delivery_timeout_s), session_timeout_s)
+    brokers = Brokers(tuple(one.strip() for one in servers.split(",")), login)
+    return KafkaBus(brokers, Patience(delivery_timeout_s), session_timeout_s)
 
 
 class KafkaBus:
     """See `osteon.bus.wire.Bus`."""
 
-    def __init__(self, servers: list[str], patience: Patience, session_s: float) -> None:
-        self._servers = servers
+    def __init__(self, brokers: Brokers, patience: Patience, session_s: float) -> None:
+        self._brokers = brokers
         self._patience = patience
         self._session_s = session_s
 
     def provision(self, topics: Sequence[Topic], replication: int = 1) -> None:
-        kafka_topics.provision(self._servers, topics, replication)
+        kafka_topics.provision(self._brokers, topics, replication)
 
     def check(self, topics: Sequence[Topic]) -> list[str]:
-        return kafka_topics.check(self._servers, topics)
+        return kafka_topics.check(self._brokers, topics)
 
     def reader(self, group: str, topics: Sequence[str], instance: str) -> KafkaReader:
-        return KafkaReader(self._servers, group, topics, instance, self._session_s)
+        return KafkaReader(self._brokers, group, topics, instance, self._session_s)
 
     def writer(self, transactional_id: str) -> KafkaWriter:
-        return KafkaWriter(self._servers, transactional_id, self._patience)
+        return KafkaWriter(self._brokers, transactional_id, self._patience)
 
     def publisher(self, transactional_id: str | None = None, source: str = "osteon") -> "KafkaPublisher":
         writer = self.writer(transactional_id) if transactional_id else None
-        return KafkaPublisher(self._servers, self._patience, source, writer)
+        return KafkaPublisher(self._brokers, self._patience, source, writer)
 
     def read(
         self,
@@ -59,7 +71,7 @@ class KafkaBus:
         partitions: Collection[int] | None = None,
         going: Callable[[], object] = lambda: None,
     ) -> list[Record]:
-        follower = _Follower(self._servers, [_name(topic) for topic in topics], partitions)
+        follower = _Follower(self._brokers, [_name(topic) for topic in topics], partitions)
         try:
             return follower.until_end(self._patience.transaction_s, going)
         finally:
@@ -71,7 +83,7 @@ class KafkaBus:
         positions: Mapping[Place, int],
         stop: threading.Event | None = None,
     ) -> Iterator[Record]:
-        follower = _Follower(self._servers, [_name(topic) for topic in topics], None, positions)
+        follower = _Follower(self._brokers, [_name(topic) for topic in topics], None, positions)
         try:
             while stop is None or not stop.is_set():
                 yield from follower.poll(0.5)
@@ -79,21 +91,21 @@ class KafkaBus:
             follower.close()
 
     def tail(self, topic: Topic) -> "KafkaTail":
-        return KafkaTail(self._servers, topic.name)
+        return KafkaTail(self._brokers, topic.name)
 
 
 class KafkaTail:
     """See `osteon.bus.wire.Tail`. Connects with its first use."""
 
-    def __init__(self, servers: list[str], topic: str) -> None:
-        self._servers = servers
+    def __init__(self, brokers: Brokers, topic: str) -> None:
+        self._brokers = brokers
         self._topic = topic
         self._follower: _Follower | None = None
         self._lock = threading.Lock()
 
     def more(self) -> list[Record]:
         with self._lock:
-            self._follower = self._follower or _Follower(self._servers, [self._topic])
+            self._follower = self._follower or _Follower(self._brokers, [self._topic])
             try:
                 return self._follower.until_stable()
             except Passing:
@@ -114,8 +126,8 @@ class KafkaTail:
 class KafkaPublisher:
     """See `osteon.bus.wire.Publisher`. Idempotent: a repeated send is written once."""
 
-    def __init__(self, servers: list[str], patience: Patience, source: str, writer: KafkaWriter | None) -> None:
-        self._servers = servers
+    def __init__(self, brokers: Brokers, patience: Patience, source: str, writer: KafkaWriter | None) -> None:
+        self._brokers = brokers
         self._patience = patience
         self._source = source
         self._writer = writer
@@ -142,7 +154,7 @@ class KafkaPublisher:
         except KafkaError as error:
             # One whose record expired never sends another, though the broker comes back.
             self._discard(producer)
-            raise Passing("bus", f"Kafka did not acknowledge a record: {type(error).__name__}") from None
+            raise Passing("bus", f"Kafka did not acknowledge a record: {self._brokers.why(error)}") from None
 
     def _commit(self, writer: KafkaWriter, one: Sending) -> None:
         if not self._is_fresh:
@@ -166,7 +178,7 @@ class KafkaPublisher:
 
     def _connected(self) -> KafkaProducer:
         return KafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._brokers.options,
             bootstrap_timeout_ms=int(1000 * self._patience.request_s),
             acks="all",
             enable_idempotence=True,
@@ -201,15 +213,15 @@ class _Follower:
 
     def __init__(
         self,
-        servers: list[str],
+        brokers: Brokers,
         topics: Sequence[str],
         partitions: Collection[int] | None = None,
         positions: Mapping[Place, int] | None = None,
     ) -> None:
         try:
-            self._consumer = _plain_consumer(servers, "read_committed")
+            self._consumer = _plain_consumer(brokers, "read_committed")
             # Open transactions end below this consumer's end of a log, and above that of this one.
-            self._uncommitted = _plain_consumer(servers, "read_uncommitted")
+            self._uncommitted = _plain_consumer(brokers, "read_uncommitted")
             missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
             if missing:
                 # Followed as they are, they would look empty for ever.
@@ -224,7 +236,7 @@ class _Follower:
             beginnings = self._consumer.beginning_offsets(self._parts)
             ends = self._uncommitted.end_offsets(self._parts) if positions else {}
         except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be reached at {', '.join(servers)} ({type(error).__name__})") from None
+            raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
         for part in self._parts:
             place = (part.topic, part.partition)
             at = (positions or {}).get(place, 0)
@@ -274,9 +286,9 @@ class _Follower:
         self._uncommitted.close(autocommit=False)
 
 
-def _plain_consumer(servers: list[str], isolation_level: str) -> KafkaConsumer:
+def _plain_consumer(brokers: Brokers, isolation_level: str) -> KafkaConsumer:
     return KafkaConsumer(
-        bootstrap_servers=servers,
+        **brokers.options,
         group_id=None,
         auto_offset_reset="none",
         enable_auto_commit=False,

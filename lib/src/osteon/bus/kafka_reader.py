@@ -20,6 +20,7 @@ from kafka.errors import (
 )
 from kafka.structs import MemberState, OffsetAndMetadata
 
+from osteon.bus.login import Brokers
 from osteon.bus.record import Place, Record
 from osteon.bus.wire import Batch, Committed, Refused
 from osteon.errors import Fatal, Passing
@@ -46,13 +47,14 @@ class _Epoch(ConsumerRebalanceListener):  # type: ignore[misc]
 class KafkaReader:
     """See `osteon.bus.wire.Reader`."""
 
-    def __init__(self, servers: list[str], group: str, topics: Sequence[str], instance: str, session_s: float) -> None:
+    def __init__(self, brokers: Brokers, group: str, topics: Sequence[str], instance: str, session_s: float) -> None:
+        self._brokers = brokers
         self._group = group
         self._session_s = session_s
         self._epoch = _Epoch()
         try:
             self._consumer = KafkaConsumer(
-                bootstrap_servers=servers,
+                **brokers.options,
                 group_id=group,
                 # A restarted instance takes its partitions up again at once, and fences who had its name.
                 group_instance_id=instance,
@@ -70,7 +72,7 @@ class KafkaReader:
             )
             missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
         except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be reached at {', '.join(servers)} ({type(error).__name__})") from None
+            raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
         if missing:
             self._consumer.close()
             raise Fatal(f"topic {', '.join(missing)} does not exist: run `osteon topics provision`")
@@ -91,7 +93,7 @@ class KafkaReader:
         except FencedInstanceIdError:
             raise self._replaced() from None
         except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be polled: {type(error).__name__}") from None
+            raise Passing("bus", f"Kafka can't be polled: {self._brokers.why(error)}") from None
         records = [record_of(one) for part in polled.values() for one in part]
         return Batch(records, membership, self._epoch.number)
 

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError, NoError, RetriableError, TopicAlreadyExists
 from kafka.protocol.consumer import OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
+from osteon.bus.login import Brokers
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
@@ -20,7 +21,7 @@ MINUTE_MS = 60_000
 SETTLING_S = 30.0
 
 
-def provision(servers: list[str], topics: Sequence[Topic], replication: int) -> None:
+def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> None:
     """Create what is missing; where a topic is wholly empty, its readers begin at 0.
 
     Raises Passing if the broker can't be reached, Fatal if it refuses.
@@ -28,7 +29,7 @@ def provision(servers: list[str], topics: Sequence[Topic], replication: int) -> 
     deadline = time.monotonic() + SETTLING_S
     while True:
         try:
-            with KafkaAdminClient(bootstrap_servers=servers) as admin:
+            with KafkaAdminClient(**brokers.options) as admin:
                 _create(admin, topics, replication)
                 for topic in topics:
                     _begin_readers(admin, topic)
@@ -92,10 +93,10 @@ def _missing(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition
     return [part for part in parts if part not in known or known[part].offset < 0]
 
 
-def check(servers: list[str], topics: Sequence[Topic]) -> list[str]:
+def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:
     """What differs from the table, and what to do. Raises Passing if the broker can't be reached."""
     try:
-        with KafkaAdminClient(bootstrap_servers=servers) as admin:
+        with KafkaAdminClient(**brokers.options) as admin:
             return list(_differences(admin, topics))
     except KafkaError as error:
         raise Passing("bus", f"the topics can't be checked: {type(error).__name__}: {error}") from None

@@ -26,6 +26,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
+from osteon.bus.login import Brokers
 from osteon.bus.record import Place, Sending
 from osteon.bus.wire import Checkpoint, Committed, Refused, TooLarge
 from osteon.errors import Fatal, Passing
@@ -49,8 +50,8 @@ class Patience:
 class KafkaWriter:
     """A transactional producer that is replaced whenever something went wrong; see `osteon.bus.wire.Writer`."""
 
-    def __init__(self, servers: list[str], transactional_id: str, patience: Patience) -> None:
-        self._servers = servers
+    def __init__(self, brokers: Brokers, transactional_id: str, patience: Patience) -> None:
+        self._brokers = brokers
         self._id = transactional_id
         self._patience = patience
         self._producer: KafkaProducer | None = None
@@ -60,7 +61,7 @@ class KafkaWriter:
         deadline = time.monotonic() + self._patience.commit_s
         try:
             self._producer = KafkaProducer(
-                bootstrap_servers=self._servers,
+                **self._brokers.options,
                 bootstrap_timeout_ms=int(1000 * self._patience.request_s),
                 transactional_id=self._id,
                 transaction_timeout_ms=int(1000 * self._patience.transaction_s),

@@ -60,7 +60,7 @@ class _Office:
 
 @contextmanager
 def _office(settings: Settings) -> Iterator[_Office]:
-    the_bus = bus.connect(settings.kafka_servers)
+    the_bus = bus.connect_as(settings)
     the_store = _store(settings)
     releases = Releases(the_bus, the_store)
     try:

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from osteon.bus import Stage, connect
+from osteon.bus import Stage, connect_as
 from osteon.bus.isolate import work_one
 from osteon.errors import Fatal
 from osteon.release.releases import Releases
@@ -24,7 +24,7 @@ def run_stage(service: str, make_stage: MakeStage, arguments: Sequence[str] = sy
     """Run the stage until SIGTERM; with the one argument `work-one`, work one record from standard input."""
 
     def main(settings: Settings, stop: threading.Event) -> None:
-        bus = connect(settings.kafka_servers)
+        bus = connect_as(settings)
         secret = settings.store_secret_key.get_secret_value()
         store = connect_store(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
         stage = make_stage(settings, store, Releases(bus, store), Triton(settings.triton_url))

@@ -3,7 +3,8 @@
 import difflib
 import os
 from collections.abc import Mapping
-from typing import TypeVar
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,6 +41,27 @@ class Settings(BaseSettings):
 
     kafka_servers: str = "127.0.0.1:9092"
     """Addresses of Kafka brokers, `host:port`, separated by commas."""
+
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How Kafka is spoken to: with or without TLS (SSL), with or without a user (SASL). Between machines: SASL_SSL."""
+
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    """How the user proves to be one. PLAIN shows the broker the password: only with SASL_SSL."""
+
+    kafka_user: str = ""
+    """This service's user at Kafka."""
+
+    kafka_password: SecretStr = SecretStr("")
+    """That user's password."""
+
+    kafka_ca: Path | None = None
+    """PEM file of the authorities that the brokers' certificates are believed of; by default this machine's."""
+
+    kafka_certificate: Path | None = None
+    """PEM file of the certificate that brokers are shown, where they ask for one."""
+
+    kafka_key: Path | None = None
+    """PEM file of that certificate's key."""
 
     store_endpoint: str = "127.0.0.1:8333"
     """Address of the S3 object store, `host:port`."""

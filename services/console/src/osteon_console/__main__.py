@@ -2,7 +2,7 @@
 
 import threading
 
-from osteon.bus import connect
+from osteon.bus import connect_as
 from osteon.runtime import health, read_settings
 from osteon.runtime.lock import http_lock
 from osteon.runtime.service import run
@@ -17,7 +17,7 @@ def main(settings: ConsoleSettings, stop: threading.Event) -> None:
     lock = http_lock(settings, settings.host, door="console", is_open=settings.is_open, setting="OSTEON_IS_OPEN")
     listening = listen(settings.host, settings.port)
     engine = open_database(settings.database_url.get_secret_value())
-    tracker = Tracker(engine, connect(settings.kafka_servers), known)
+    tracker = Tracker(engine, connect_as(settings), known)
     application = api(engine, settings.deadline_s, known, lambda: tracker.is_current)
 
     health.serve(known, settings.health_port, settings.health_host)

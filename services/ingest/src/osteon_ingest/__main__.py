@@ -72,7 +72,7 @@ def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Names
     """announce what was put into the inbox and never announced"""
     from osteon_ingest.sweep import Announced, sweep, sweep_for_ever
 
-    threshold, announced = _threshold(settings), Announced(bus.connect(settings.kafka_servers))
+    threshold, announced = _threshold(settings), Announced(bus.connect_as(settings))
     _say_ready(given)
     if given.for_ever:
         sweep_for_ever(threshold, announced, settings.sweep_every_s, settings.sweep_after_s, stop)
@@ -106,7 +106,7 @@ def _threshold(settings: IngestSettings) -> Threshold:
         settings.site,
         settings.keys(),
         objects,
-        bus.connect(settings.kafka_servers).publisher(None),
+        bus.connect_as(settings).publisher(None),
         settings.max_object_bytes,
     )
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import cast
 
-from osteon.bus import Context, Outgoing, Stage, State, connect, work_one
+from osteon.bus import Context, Outgoing, Stage, State, connect_as, work_one
 from osteon.contracts import ImageDeidentified, ImageKnown, ImageReceived, ImageSetAside, ObjectRef
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED, IMAGE_KNOWN, IMAGE_RECEIVED, IMAGE_SET_ASIDE
 from osteon.errors import SetAside
@@ -66,7 +66,7 @@ def run(settings: IngestSettings, stop: threading.Event) -> None:
     """Accept images until `stop` is set. Raises Fatal."""
     health = Health()
     serve(health, settings.health_port, settings.health_host)
-    _stage(settings).run(connect(settings.kafka_servers), stop, health)
+    _stage(settings).run(connect_as(settings), stop, health)
 
 
 def run_one(settings: IngestSettings) -> None:

@@ -39,7 +39,7 @@ def forget_patient(
     settings = read_settings(IngestSettings)
     keys = settings.keys()
     names = frozenset([pseudonym]) if pseudonym else _asked(settings)
-    here = bus.connect(settings.kafka_servers)
+    here = bus.connect_as(settings)
     secret = settings.store_secret_key.get_secret_value()
     objects = store.connect(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
 

@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from osteon.bus import connect as connect_bus
+from osteon.bus.login import Brokers
 from osteon.errors import Fatal
 from osteon.phantom.cohort import Expected, demo_cohort, read_manifest
 from osteon.store import connect as connect_store
@@ -23,7 +23,8 @@ from osteon_stack.demo.planted import found_planted
 from osteon_stack.demo.report import Row, write_report
 from osteon_stack.demo.send import Parcel, choose_doors
 from osteon_stack.ports import HOST, Ports, ports_from
-from osteon_stack.secrets import identity, site_key
+from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key
+from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 
 __all__ = ["demo"]
@@ -56,11 +57,11 @@ def run(
     parcels = [Parcel(path, one.door) for path, one in files.items()] if files else choose_doors(_paths(images))
     keys = Keys.from_site_key(site_key(stack.folder))
     wanted = {path: (one.site, one.outcome) for path, one in files.items()}
-    rows, n_before = _send_and_wait(shipments(parcels, keys, wanted), stack.ports)
+    rows, n_before = _send_and_wait(shipments(parcels, keys, wanted), stack)
     admin = identity(stack.folder, "admin")
     store = connect_store(f"{HOST}:{stack.ports.seaweedfs_s3}", admin.access_key, admin.secret_key)
     planted = {text for one in files.values() for text in one.planted}
-    leaks = found_planted(planted, connect_bus(f"{HOST}:{stack.ports.kafka}"), store, stack.folder / "logs")
+    leaks = found_planted(planted, connect_bus(stack.folder, stack.ports), store, stack.folder / "logs")
     facts = [
         ("files sent", str(len(rows))),
         ("seen in an earlier run", str(n_before)),
@@ -92,8 +93,9 @@ def _phantoms(folder: Path, seed: int, n_images: int) -> dict[Path, Expected]:
     return {folder / one.path: one for one in read_manifest(folder).files}
 
 
-def _send_and_wait(sent: Sequence[Shipment], ports: Ports) -> tuple[list[Row], int]:
+def _send_and_wait(sent: Sequence[Shipment], stack: Stack) -> tuple[list[Row], int]:
     """Rows, and how many of the files had been received before."""
+    ports = stack.ports
     doors = _doors(ports)
     before = states(doors.console_url, [one.image_id for one in sent])
     # What was seen before must end as it did; all else as the manifest says.
@@ -102,8 +104,8 @@ def _send_and_wait(sent: Sequence[Shipment], ports: Ports) -> tuple[list[Row], i
     with bars(SCREEN) as progress:
         answers = send(sent, doors, progress)
         taken = [one.image_id for one in sent if answers[one.parcel.path].is_taken]
-        kafka = f"{HOST}:{ports.kafka}"
-        known = wait(taken, n_conflicts, doors.console_url, lambda: n_unread(kafka), progress)
+        brokers = Brokers((f"{HOST}:{ports.kafka}",), kafka_login(stack.folder, ADMIN))
+        known = wait(taken, n_conflicts, doors.console_url, lambda: n_unread(brokers), progress)
     return outcomes(sent, answers, known, set(before)), sum(one.image_id in before for one in sent)
 
 

@@ -15,6 +15,7 @@ from kafka.admin import OffsetSpec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from osteon.bus.login import Brokers
 from osteon.contracts import ObjectRef
 from osteon.contracts.topics import IMAGE_RECEIVED
 from osteon.errors import Fatal, SetAside
@@ -150,12 +151,12 @@ def outcomes(
     return rows
 
 
-def n_unread(kafka_servers: str) -> int:
+def n_unread(brokers: Brokers) -> int:
     """How many received records accept has not finished.
 
     Doors write outside of transactions, so that the offsets of their topic count records.
     """
-    admin = KafkaAdminClient(bootstrap_servers=kafka_servers)
+    admin = KafkaAdminClient(**brokers.options)
     try:
         committed = admin.list_group_offsets("accept")["accept"]
         places = [place for place in committed if place.topic == IMAGE_RECEIVED.name]

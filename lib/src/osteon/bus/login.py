@@ -1,0 +1,79 @@
+"""How Kafka is spoken to: where its brokers are, over TLS or not, and as whom."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from osteon.errors import Fatal
+from osteon.runtime import Settings
+from osteon.runtime.tls import client_context
+
+__all__ = ["Brokers", "Login", "login_of"]
+
+# Of a user that it does not know, kafka-python says in the end only that time is up.
+OUT_OF_TIME = "KafkaTimeoutError"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who a client is, and how the connection is guarded. The password is told to nobody but the broker."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse half of a login: it would be one that nobody meant."""
+        if self.protocol.startswith("SASL") != bool(self.user and self.password):
+            raise Fatal(
+                f"OSTEON_KAFKA_SECURITY is {self.protocol}: one of SASL_SSL and SASL_PLAINTEXT takes a user and a "
+                "password, and needs both: OSTEON_KAFKA_USER, OSTEON_KAFKA_PASSWORD"
+            )
+        if (self.ca or self.certificate or self.key) and not self.protocol.endswith("SSL"):
+            raise Fatal(f"OSTEON_KAFKA_SECURITY is {self.protocol}, which uses no certificates: say SASL_SSL or SSL")
+
+
+@dataclass(frozen=True)
+class Brokers:
+    """Addresses (`host:port`) and a login."""
+
+    servers: tuple[str, ...]
+    login: Login = Login()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What each client of kafka-python is made with. Raises Fatal if a certificate can't be read."""
+        login = self.login
+        options: dict[str, Any] = {"bootstrap_servers": list(self.servers), "security_protocol": login.protocol}
+        if login.protocol.endswith("SSL"):
+            options["ssl_context"] = client_context(login.ca, login.certificate, login.key)
+        if login.protocol.startswith("SASL"):
+            options["sasl_mechanism"] = login.mechanism
+            options["sasl_plain_username"] = login.user
+            options["sasl_plain_password"] = login.password
+        return options
+
+    def why(self, error: BaseException) -> str:
+        """What to say of an error: where, and as whom."""
+        name, user = type(error).__name__, self.login.user
+        told = f"{name} at {', '.join(self.servers)}"
+        if user and name == OUT_OF_TIME:
+            return f"{told}: it is away, or refuses {user}: see OSTEON_KAFKA_USER and OSTEON_KAFKA_PASSWORD"
+        return f"{told} as {user}" if user else told
+
+
+def login_of(settings: Settings) -> Login:
+    """The login that a process is told by its settings. Raises Fatal if it is half a one."""
+    return Login(
+        settings.kafka_security,
+        settings.kafka_mechanism,
+        settings.kafka_user,
+        settings.kafka_password.get_secret_value(),
+        settings.kafka_ca,
+        settings.kafka_certificate,
+        settings.kafka_key,
+    )

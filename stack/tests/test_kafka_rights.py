@@ -1,0 +1,180 @@
+"""A locked Kafka: each service reads and writes what it needs and nothing else; strangers do nothing."""
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import AuthorizationError, KafkaError
+
+from osteon.bus import Outgoing, connect
+from osteon.bus.login import Brokers, Login
+from osteon.contracts import ImageReceived
+from osteon.contracts.topics import IMAGE_RECEIVED, TOPICS
+from osteon.errors import Fatal, Passing
+from osteon_stack.kafka_rights import RIGHTS, grant
+from osteon_stack.ports import HOST, Ports, free_ports
+from osteon_stack.secrets import ADMIN, kafka_login, lock
+from osteon_stack.services import common_environment, connect_bus
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A broker that knows the users of the stack."""
+
+    folder: Path
+    ports: Ports
+
+    def options(self, user: str) -> dict[str, Any]:
+        return Brokers((f"{HOST}:{self.ports.kafka}",), kafka_login(self.folder, user)).options
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any) -> Iterator[Locked]:
+    folder, ports = tmp_path_factory.mktemp("locked"), free_ports()
+    lock(folder)
+    with start_kafka(folder, ports):
+        connect_bus(folder, ports).provision(TOPICS)
+        grant(folder, ports)
+        grant(folder, ports)  # as at each start of the stack
+        made = Locked(folder, ports)
+        producer = KafkaProducer(**made.options(ADMIN))
+        assert all(may_write(producer, topic.name) for topic in TOPICS)
+        producer.close()
+        yield made
+
+
+def may_read(options: dict[str, Any], topic: str) -> bool:
+    """Whether the record that lies there comes."""
+    deadline = time.monotonic() + 20
+    consumer = KafkaConsumer(**options, group_id=None, auto_offset_reset="earliest")
+    try:
+        if not consumer.partitions_for_topic(topic):
+            return False  # it is not even told that there is such a topic
+        consumer.assign([TopicPartition(topic, 0)])
+        consumer.seek_to_beginning()
+        while not consumer.poll(timeout_ms=1000):
+            assert time.monotonic() < deadline
+        return True
+    except AuthorizationError:
+        return False
+    finally:
+        consumer.close()
+
+
+def may_write(producer: KafkaProducer, topic: str) -> bool:
+    try:
+        producer.send(topic, b"a value", b"a key", partition=0).get(timeout=20)
+        return True
+    except AuthorizationError:
+        return False
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_service_reads_its_topics_and_no_others(locked: Locked, user: str) -> None:
+    options = locked.options(user)
+
+    read = {topic.name for topic in TOPICS if may_read(options, topic.name)}
+
+    assert read == {topic.name for topic in RIGHTS[user].reads}
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_service_writes_its_topics_and_no_others(locked: Locked, user: str) -> None:
+    producer = KafkaProducer(**locked.options(user), enable_idempotence=False, acks="all")
+
+    written = {topic.name for topic in TOPICS if may_write(producer, topic.name)}
+    producer.close()
+
+    assert written == {topic.name for topic in RIGHTS[user].writes}
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_service_may_change_neither_topics_nor_users(locked: Locked, user: str) -> None:
+    with KafkaAdminClient(**locked.options(user)) as admin:
+        with pytest.raises(KafkaError, match="Authorization"):
+            admin.create_topics({"osteon.stray": {"num_partitions": 1, "replication_factor": 1}})
+        with pytest.raises(KafkaError, match="Authorization"):
+            admin.describe_acls(_any_acl())
+
+
+def test_a_stage_takes_over_nobody_elses_transactions(locked: Locked) -> None:
+    bus = connect(f"{HOST}:{locked.ports.kafka}", kafka_login(locked.folder, "harmonizer"), delivery_timeout_s=6.0)
+
+    bus.writer("osteon.local.harmonize.0").renew()
+
+    with pytest.raises(Passing, match="TransactionalIdAuthorizationFailed"):
+        bus.writer("osteon.local.accept.0").renew()
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        Login(),
+        Login("SASL_PLAINTEXT", "SCRAM-SHA-512", "harmonizer", "a-password-that-is-wrong"),
+        Login("SASL_PLAINTEXT", "SCRAM-SHA-512", "stranger", "a-password-that-is-wrong"),
+        Login("SASL_PLAINTEXT", "PLAIN", ADMIN, "a-password-that-is-wrong"),
+    ],
+    ids=["nobody", "wrong password", "stranger", "wrong administrator"],
+)
+def test_who_is_not_known_hears_nothing(locked: Locked, login: Login) -> None:
+    brokers = Brokers((f"{HOST}:{locked.ports.kafka}",), login)
+
+    with pytest.raises(KafkaError):
+        KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
+
+
+def test_a_wrong_password_is_told_by_its_user_and_not_by_itself(locked: Locked) -> None:
+    login = Login("SASL_PLAINTEXT", "SCRAM-SHA-512", "ingest", "a-password-that-is-wrong")
+    publisher = connect(f"{HOST}:{locked.ports.kafka}", login, delivery_timeout_s=4.0).publisher()
+
+    with pytest.raises(Passing, match="refuses ingest: see OSTEON_KAFKA_USER and OSTEON_KAFKA_PASSWORD") as raised:
+        publisher.publish(Outgoing(IMAGE_RECEIVED, ImageReceived(image_id="x")))
+    publisher.close()
+
+    assert "a-password" not in f"{raised.value} {login!r}"
+
+
+def test_the_controller_rules_for_nobody_without_the_administrators_password(locked: Locked) -> None:
+    for login in (Login(), Login("SASL_PLAINTEXT", "PLAIN", ADMIN, "wrong")):
+        brokers = Brokers((f"{HOST}:{locked.ports.kafka_controller}",), login)
+
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
+
+
+def test_the_commands_speak_to_a_locked_kafka(locked: Locked) -> None:
+    osteon = str(Path(sys.executable).with_name("osteon"))
+    environment = common_environment(locked.folder, locked.ports, ADMIN)
+
+    told = subprocess.run(
+        [osteon, "topics", "check"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    "half",
+    [{"protocol": "SASL_SSL"}, {"protocol": "SASL_SSL", "user": "accept"}, {"user": "accept", "password": "x"},
+     {"protocol": "PLAINTEXT", "ca": Path("ca.pem")}],
+)  # fmt: skip
+def test_half_a_login_is_refused(half: dict[str, Any]) -> None:
+    with pytest.raises(Fatal, match="OSTEON_KAFKA_SECURITY"):
+        dataclasses.replace(Login(), **half)
+
+
+def _any_acl() -> Any:
+    from kafka.admin import ACLFilter, ACLOperation, ACLPermissionType, ResourcePatternFilter, ResourceType
+    from kafka.admin import ACLResourcePatternType as Pattern
+
+    anything = ResourcePatternFilter(ResourceType.ANY, None, Pattern.ANY)
+    return ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, anything)
