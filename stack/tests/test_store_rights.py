@@ -16,7 +16,7 @@ from osteon_stack.secrets import identity
 NEEDS = {
     "ingest": {"inbox": "read write list", "receipts": "read write list"},
     "accept": {"inbox": "read", "images": "read write", "vault": "read write"},
-    "forget": dict.fromkeys(("inbox", "images", "harmonized", "vault"), "read write list"),
+    "forget": dict.fromkeys(("inbox", "receipts", "images", "harmonized", "vault"), "read write list"),
     "harmonizer": {"images": "read", "harmonized": "read write", "models": "read"},
     "classifier": {"harmonized": "read", "models": "read"},
     "reconcile": {"models": "read"},
@@ -84,6 +84,19 @@ def test_an_object_that_is_missing_is_told_from_one_that_is_forbidden(store: tup
         client(store, name).get_object(bucket, "missing")
 
     assert raised.value.code == "NoSuchKey"
+
+
+def test_without_keys_or_with_wrong_ones_nothing_opens(store: tuple[Path, Ports]) -> None:
+    address = f"{HOST}:{store[1].seaweedfs_s3}"
+    strangers = [
+        Minio(address, access_key=name, secret_key=secret, secure=False, region="us-east-1")
+        for name, secret in ((None, None), ("accept", "wrong"))
+    ]
+
+    for bucket in BUCKETS:
+        for stranger in strangers:
+            with pytest.raises(S3Error, match=r"AccessDenied|SignatureDoesNotMatch"):
+                stranger.get_object(bucket, "there").close()
 
 
 def test_every_identity_of_the_stack_is_in_the_table() -> None:
