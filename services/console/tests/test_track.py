@@ -1,7 +1,9 @@
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
@@ -310,3 +312,21 @@ def test_an_image_that_comes_again_after_it_was_forgotten_is_new(engine: Engine)
     (row,) = told(engine, story.records)
 
     assert (row["state"], row["patient"], row["n_outcomes"]) == ("set-aside", "", 1)
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        ImageReceived(image_id="a\0b", site="x\0" * 4000),
+        ImageReceived(image_id="".join(random.Random(1).choices("abcdefgh\u1234", k=100_000))),
+        ImageReceived(image_id="a", received_at=Timestamp(seconds=2**62)),
+        ImageReceived(image_id="a", received_at=Timestamp(seconds=1, nanos=-5)),
+        ImageReceived(image_id="a", received_at=Timestamp(seconds=-(2**40))),
+    ],
+    ids=["NUL", "a long id", "a time beyond all years", "no time", "before all years"],
+)
+def test_a_record_with_wild_values_has_its_row_and_stops_nothing(engine: Engine, wild: ImageReceived) -> None:
+    value = wild.SerializeToString()
+    record = Record(IMAGE_RECEIVED.name, 0, 0, b"\0key", value, (("traceparent", b"\0\xff"),), NOON_MS)
+
+    assert told(engine, [record])[0]["state"] == "received"

@@ -122,7 +122,10 @@ def _by_reception(events: list[Event]) -> dict[int, list[Event]]:
 
 def _received_at_us(message: Message | None) -> int:
     at: Timestamp | None = getattr(_inner(message), "received_at", None)
-    return at.ToMicroseconds() if at is not None else 0
+    try:
+        return max(0, at.ToMicroseconds()) if at is not None else 0
+    except ValueError:  # beyond the year 9999: it says nothing
+        return 0
 
 
 def _entry(at: int, group: list[Event]) -> tuple[bool, int, int]:

@@ -17,14 +17,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     create_engine,
     event,
     inspect,
     select,
 )
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+from typing_extensions import override
 
 from osteon.errors import Fatal
 from osteon.runtime import logs
@@ -33,43 +35,56 @@ __all__ = ["EVENTS", "POSITIONS", "RECEPTIONS", "lock", "open_database"]
 
 LOGGER = logs.logger(__name__)
 VERSION = 1  # of the columns below; a database of another version is emptied and built again from the topics
+MAX_CHARACTERS = 500  # PostgreSQL indexes no more than 2700 bytes; whatever is longer was written by nobody of ours
 METADATA = MetaData()
+
+
+class Line(TypeDecorator[str]):
+    """A text that any record may hold and every database can: without NUL, and of bounded length."""
+
+    impl = String
+    cache_ok = True
+
+    @override
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else value[:MAX_CHARACTERS].replace("\0", "\ufffd")
+
 
 EVENTS = Table(
     "events",
     METADATA,
-    Column("topic", String, primary_key=True),
+    Column("topic", Line, primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("image_id", String, nullable=False, index=True),  # empty where the record is not about one image
+    Column("image_id", Line, nullable=False, index=True),  # empty where the record is not about one image
     Column("time_us", BigInteger, nullable=False),  # when it was produced
-    Column("traceparent", String, nullable=False),
-    Column("replay_of", String, nullable=False),  # id of the dead letter that this record came out of, or empty
-    Column("key", String, nullable=False),
+    Column("traceparent", Line, nullable=False),
+    Column("replay_of", Line, nullable=False),  # id of the dead letter that this record came out of, or empty
+    Column("key", Line, nullable=False),
     Column("value", LargeBinary),  # the message as it lay on the bus; nothing for a tombstone
 )
 
 RECEPTIONS = Table(
     "receptions",
     METADATA,
-    Column("image_id", String, primary_key=True),
+    Column("image_id", Line, primary_key=True),
     Column("received_at_us", BigInteger, primary_key=True, autoincrement=False),
     Column("is_main", Boolean, nullable=False),  # the reception that speaks for the image
-    Column("site", String, nullable=False),
-    Column("patient", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("stage", String, nullable=False),  # who set it aside or wrote the dead letter
-    Column("reason", String, nullable=False),
-    Column("explanation", String, nullable=False),
-    Column("label", String, nullable=False),
+    Column("site", Line, nullable=False),
+    Column("patient", Line, nullable=False),
+    Column("state", Line, nullable=False),
+    Column("stage", Line, nullable=False),  # who set it aside or wrote the dead letter
+    Column("reason", Line, nullable=False),
+    Column("explanation", Line, nullable=False),
+    Column("label", Line, nullable=False),
     Column("probability", Float),
     Column("is_above_operating_point", Boolean),
-    Column("release_set", String, nullable=False),
+    Column("release_set", Line, nullable=False),
     Column("original", JSON),  # object references
     Column("harmonized", JSON),
     Column("finished_at_us", BigInteger),
     Column("n_outcomes", Integer, nullable=False),  # more than one is a fault of the path
-    Column("trace_id", String, nullable=False),
+    Column("trace_id", Line, nullable=False),
     Index("receptions_by_time", "received_at_us", "image_id"),
     Index("receptions_by_state", "state"),
 )
@@ -77,7 +92,7 @@ RECEPTIONS = Table(
 POSITIONS = Table(
     "positions",
     METADATA,
-    Column("topic", String, primary_key=True),
+    Column("topic", Line, primary_key=True),
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("next_offset", BigInteger, nullable=False),
 )
