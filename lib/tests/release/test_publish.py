@@ -111,10 +111,10 @@ def test_a_retired_set_is_poison_also_for_who_starts_later_until_it_is_released_
     assert releases.get(two[0]).id == two[0]
 
 
-def test_a_set_that_was_not_yet_seen_is_waited_for(two: tuple[str, str], releases: Releases) -> None:
-    with pytest.raises(Passing) as caught:
+def test_a_record_of_a_set_that_was_never_released_is_not_waited_for(two: tuple[str, str], releases: Releases) -> None:
+    with pytest.raises(Poison) as caught:
         releases.get("never-seen")
-    assert caught.value.dependency == "release"
+    assert caught.value.reason == "release-unknown"
 
 
 def test_only_the_models_that_images_need_are_asked_for(

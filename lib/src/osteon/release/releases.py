@@ -17,6 +17,7 @@ __all__ = ["IN_FORCE", "Releases"]
 
 IN_FORCE = "in-force"  # the one key of its topic
 RETIRED = "release-retired"
+UNKNOWN = "release-unknown"
 FRESH_S = 1.0  # how late a stage may notice a switch; each look is a request to the broker
 
 
@@ -77,8 +78,7 @@ class Releases:
     def get(self, set_id: str) -> ReleaseSet:
         """The set of this id, its cards read and checked.
 
-        Raises Passing("release") while it is not known here, Poison if it was retired or its cards are missing or
-        wrong.
+        Raises Poison if it was never released, or retired, or its cards are missing or wrong.
         """
         with self._lock:
             released = self._fresh()[0]
@@ -88,7 +88,9 @@ class Releases:
             if record is None and set_id in released.removed:
                 raise Poison(RETIRED, f"release set {set_id} was retired; release it again, then replay")
             if record is None:
-                raise Passing("release", f"release set {set_id} is not known here yet")
+                # Who stamped it read of it on this bus, and all of it was just read: no waiting would help, and
+                # one wrong record would hold up all others.
+                raise Poison(UNKNOWN, "the record names a release set that was never released; release it, then replay")
             assert isinstance(record, contracts.ReleaseSet)
             if set_id not in self._parsed:
                 self._parsed[set_id] = _parse(record, self._store)
