@@ -21,6 +21,9 @@ from osteon_ingest.vault import Entry
 
 __all__ = ["Deidentified", "examine"]
 
+# An element with a wrong VR can often be read; it is not what its name says, and does not stay (see `deidentify`).
+DESCRIBE_PIXELS = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation", "PixelData")
+
 
 @dataclass(frozen=True, repr=False)
 class Deidentified:
@@ -44,6 +47,8 @@ def examine(keys: Keys, site: str, image_id: str, original: bytes) -> Deidentifi
     spacing_mm = pixel_spacing_mm(dataset)
     entry = _entry(keys, site, image_id, dataset)
     copy = deidentify(dataset, keys, Subject(entry.patient, image_id))
+    if not all(keyword in copy for keyword in DESCRIBE_PIXELS):
+        raise SetAside("unreadable", "What describes the pixels is not of the kind that the standard says.")
     _clean_pixels(copy, stored)
     acquisition = _acquisition(copy, spacing_mm)
     acquisition.device = _device(keys, dataset)
