@@ -15,6 +15,7 @@ Files, through door, accept, de-identify, image and reference geometry
     files.py             the parent of the workers, which counts who died or hung
 
 Doors and bus
+    doors.py             mutated requests at a door, and how it stands afterwards
     door.py              a real door as a process, with a store and a bus that tell what is safe
     stow.py              mutated STOW-RS requests
     dimse.py             mutated PDUs

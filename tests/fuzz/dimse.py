@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import socket
 import struct
 import time
 
@@ -248,10 +247,3 @@ def _uid(content: bytes) -> bytes:
     at = content.index(b"\x08\0\x18\0UI") + 8
     size = int.from_bytes(content[at - 2 : at], "little")
     return content[at : at + size].rstrip(b"\0")
-
-
-def abandon(door: Door, data_sent: bytes) -> socket.socket:
-    """A connection on which `data_sent` came and nothing more will, left open."""
-    line = door.connect(ANSWER_S)
-    line.sendall(data_sent)
-    return line

@@ -17,11 +17,10 @@ __all__ = ["run_files"]
 
 HUNG_S = 60.0  # on the clock, for one input; the limit on what it may use of the processor is in `worker.py`
 START_S = 120.0
+N_WORKERS = 2
 
 
-def run_files(
-    ledger: Ledger, seed: int, numbers: Iterable[int], *, n_workers: int, until: float, tick: Callable[[], None]
-) -> None:
+def run_files(ledger: Ledger, seed: int, numbers: Iterable[int], *, until: float, tick: Callable[[], None]) -> None:
     """Work `numbers`, until the monotonic time `until` at most; `tick` is called after each."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in numbers:
@@ -34,7 +33,7 @@ def run_files(
             ledger.add(told, mutated(seed, told["number"]).content if found else b"")
             tick()
 
-    threads = [threading.Thread(target=_attend, args=(seed, waiting, until, add)) for _ in range(n_workers)]
+    threads = [threading.Thread(target=_attend, args=(seed, waiting, until, add)) for _ in range(N_WORKERS)]
     for thread in threads:
         thread.start()
     for thread in threads:

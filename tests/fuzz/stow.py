@@ -61,9 +61,9 @@ def fresh(rng: random.Random) -> bytes:
     return content.replace(old, new)
 
 
-def good_request() -> bytes:
-    """A request that must be answered with 200."""
-    body = b"--xyz\r\nContent-Type: application/dicom\r\n\r\n" + fresh(random.Random(1)) + b"\r\n--xyz--\r\n"
+def good_request(rng: random.Random) -> bytes:
+    """A request that must be answered with 200, unless the store refuses its one object."""
+    body = b"--xyz\r\n" + DICOM + fresh(rng) + b"\r\n--xyz--\r\n"
     return _head(b"POST", PATHS[0], TYPES[0] % b"xyz", [b"Content-Length: %d" % len(body)]) + body
 
 
