@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
         description="Feed the path with mutated input and count what becomes of it. A run that was ended goes on.",
-        epilog="example: python -m tests.fuzz files --seed 1 -n 5000, then python -m tests.fuzz files --seed 1 --only 7",
+        epilog="example: python -m tests.fuzz files --seed 1 -n 500, then python -m tests.fuzz files --seed 1 --only 7",
     )
     parser.add_argument("targets", nargs="*", help=f"any of {', '.join(TARGETS)} (default: all)", metavar="target")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other inputs (default 0)")

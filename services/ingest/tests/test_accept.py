@@ -523,7 +523,7 @@ def test_every_edge_case_has_an_outcome_and_no_pseudo_name_survives(
 def test_an_image_whose_pixels_are_described_in_another_kind_of_value_is_set_aside(
     new_radiograph: Make, as_file: Write, element: bytes
 ) -> None:
-    wrong = element[:4] + {b"OW": b"UN", b"US": b"SS"}[element[4:]]
+    wrong = element[:4] + {b"OW": b"OF", b"US": b"SS"}[element[4:]]
 
     with pytest.raises(SetAside) as refusal:
         examine(KEYS, "test", "0" * 32, as_file(new_radiograph()).replace(element, wrong))
