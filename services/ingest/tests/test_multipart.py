@@ -69,7 +69,15 @@ def test_a_part_without_headers_is_a_part() -> None:
     assert parts == [Part("", b"body", False)]
 
 
-@pytest.mark.parametrize("boundary", ["", "x" * 71, "ö"])
+def test_a_boundary_is_taken_that_is_longer_than_its_rfc_allows() -> None:
+    boundary = "-".join(["92aa8068-c046-416f-ab5c-6e6d62fb3160"] * 2)  # as Orthanc makes them
+
+    (part,) = Splitter(boundary, 100).feed(f"--{boundary}\r\n\r\nbody\r\n--{boundary}--".encode())
+
+    assert part.body == b"body"
+
+
+@pytest.mark.parametrize("boundary", ["", "x" * 257, "ö"])
 def test_an_impossible_boundary_is_malformed(boundary: str) -> None:
     with pytest.raises(Malformed):
         Splitter(boundary, 100)

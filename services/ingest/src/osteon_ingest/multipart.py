@@ -7,7 +7,7 @@ from osteon.errors import OsteonError
 __all__ = ["Malformed", "Part", "Splitter"]
 
 MAX_HEADER_BYTES = 16 * 1024
-MAX_BOUNDARY_BYTES = 70  # RFC 2046, 5.1.1
+MAX_BOUNDARY_BYTES = 256  # RFC 2046, 5.1.1 allows 70, and Orthanc sends 73
 
 
 class Malformed(OsteonError):
@@ -31,7 +31,7 @@ class Splitter:
 
     def __init__(self, boundary: str, max_part_bytes: int) -> None:
         if not 0 < len(boundary) <= MAX_BOUNDARY_BYTES or not boundary.isascii():
-            raise Malformed("the boundary must have 1 to 70 ASCII characters")
+            raise Malformed("the boundary must have 1 to 256 ASCII characters")
         self._delimiter = b"\r\n--" + boundary.encode()
         self._max_part_bytes = max_part_bytes
         # The first delimiter may stand at the very beginning, without the line break that belongs to all others.
