@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,7 +42,7 @@ SCREEN = Console(width=120)  # a log has no width of its own
 
 
 def main() -> None:
-    """Run the chosen measures, each on a fresh place, and keep what other runs told of the others."""
+    """Run the chosen measures, and write what is known after each."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("only", nargs="*", help=f"measures, by default all: {', '.join(MEASURES)}")
     parser.add_argument("--soak", type=int, default=FULL.n_soak, help="images of the measure of memory")
@@ -52,23 +52,23 @@ def main() -> None:
     if unknown := sorted(set(given.only) - set(MEASURES)):
         parser.error(f"unknown measure {', '.join(unknown)}; known ones: {', '.join(MEASURES)}")
     size = TINY if given.tiny else dataclasses.replace(FULL, n_soak=given.soak)
-    rows = measured(given.only or list(MEASURES), size)
-    given.out.write_text(json.dumps(_document(rows, size), indent=2) + "\n")
-    _show([row for measure in rows.values() for row in measure])
+    rows: dict[str, list[Row]] = {}
+    for name, found in measured(given.only or list(MEASURES), size):
+        rows[name] = found
+        given.out.write_text(json.dumps(_document(rows, size), indent=2) + "\n")
+    _show([row for found in rows.values() for row in found])
 
 
-def measured(names: list[str], size: Size) -> dict[str, list[Row]]:
-    """The rows of each measure, in the table's order. All but `c_store` share one stack."""
-    rows = {}
+def measured(names: list[str], size: Size) -> Iterator[tuple[str, list[Row]]]:
+    """Each measure with its rows, in the table's order. Those of the whole path share one stack."""
     with tempfile.TemporaryDirectory(prefix="osteon-bench-") as folder:
         place = Place(Path(folder), size)
         try:
             for number, (name, measure) in enumerate((one for one in MEASURES.items() if one[0] in names), start=1):
                 SCREEN.print(f"{number} of {len(names)}: {name}")
-                rows[name] = measure(place)
+                yield name, measure(place)
         finally:
             place.close()
-    return rows
 
 
 def _document(rows: dict[str, list[Row]], size: Size) -> dict[str, object]:
