@@ -198,13 +198,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
-    """Starts a broker of this test alone at each call."""
+def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts a broker of this test alone at each call, with other `settings` ("name=value") if given."""
     with contextlib.ExitStack() as stack:
 
-        def start() -> Server:
+        def start(*settings: str) -> Server:
             folder, ports = tmp_path_factory.mktemp("broker"), free_ports()
-            return stack.enter_context(_serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}"))
+            part = kafka_part(folder, ports)
+
+            def prepare() -> None:
+                part.prepare()
+                with (folder / "kafka" / "server.properties").open("a") as file:
+                    file.writelines(f"{setting}\n" for setting in settings)
+
+            other = replace(part, prepare=prepare)
+            return stack.enter_context(_serve(other, folder, f"{HOST}:{ports.kafka}"))
 
         yield start
 

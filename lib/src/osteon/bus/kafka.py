@@ -16,12 +16,15 @@ from osteon.bus.login import Brokers, Login, login_of
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
 from osteon.bus.wire import Refused, made_anew
 from osteon.contracts.topics import Topic
-from osteon.errors import Passing
+from osteon.errors import Fatal, Passing
 from osteon.runtime import Settings
 
 __all__ = ["KafkaBus", "connect", "connect_as"]
 
 NOBODY = Login()
+
+
+UNKNOWN_FOR_S = 120.0  # a name that a cluster has just given may not be known at once; later it is a wrong setting
 
 
 def connect_as(settings: Settings) -> "KafkaBus":
@@ -48,14 +51,23 @@ class KafkaBus:
         self._brokers = brokers
         self._patience = patience
         self._session_s = session_s
+        self._began = time.monotonic()
 
     def provision(self, topics: Sequence[Topic], replication: int = 1) -> None:
         kafka_topics.provision(self._brokers, topics, replication)
+
+    def probe(self) -> None:
+        kafka_topics.probe(self._brokers)
 
     def check(self, topics: Sequence[Topic]) -> list[str]:
         return kafka_topics.check(self._brokers, topics)
 
     def reader(self, group: str, topics: Sequence[str], instance: str) -> KafkaReader:
+        nameless = self._brokers.nameless()  # asked first: kafka-python would wait half a minute for each try
+        if nameless and time.monotonic() - self._began > UNKNOWN_FOR_S:
+            raise Fatal(f"Kafka can't be reached: {nameless}; it was tried for {UNKNOWN_FOR_S:.0f} s")
+        if nameless:
+            raise Passing("bus", f"Kafka can't be reached: {nameless}")
         return KafkaReader(self._brokers, group, topics, instance, self._session_s)
 
     def writer(self, transactional_id: str) -> KafkaWriter:

@@ -15,10 +15,11 @@ from osteon.bus.login import Brokers
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
-__all__ = ["check", "provision"]
+__all__ = ["check", "probe", "provision"]
 
 MINUTE_MS = 60_000
 SETTLING_S = 30.0
+PROBE_S = 3.0
 
 
 def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> None:
@@ -69,7 +70,9 @@ def _configs(topic: Topic, replication: int) -> dict[str, str]:
             "segment.ms": str(REMOVED_WITHIN_MS),
         }
     )
-    return keep | {"min.insync.replicas": str(max(1, replication - 1))}
+    # The broker's clock, not the writers': one of theirs that is wrong would have records refused as too far ahead,
+    # or thrown away at once as older than the retention.
+    return keep | {"message.timestamp.type": "LogAppendTime", "min.insync.replicas": str(max(1, replication - 1))}
 
 
 def _begin_readers(admin: KafkaAdminClient, topic: Topic) -> None:
@@ -91,6 +94,16 @@ def _begin_readers(admin: KafkaAdminClient, topic: Topic) -> None:
 def _missing(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> list[TopicPartition]:
     known = admin.list_group_offsets({group: list(parts)})[group]
     return [part for part in parts if part not in known or known[part].offset < 0]
+
+
+def probe(brokers: Brokers) -> None:
+    """Raise Passing unless a broker answers within seconds."""
+    limit_ms = int(1000 * PROBE_S)
+    try:
+        with KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=limit_ms, request_timeout_ms=limit_ms) as admin:
+            admin.describe_cluster()
+    except KafkaError as error:
+        raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
 
 
 def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:
@@ -118,6 +131,20 @@ def _differences(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[s
                     f"{group} has no offset in {topic.name}, partitions {', '.join(missing)}: if it never ran, "
                     "`osteon topics provision` sets them where the topic is empty; if it did, find what it missed first"
                 )
+            yield from _gone(admin, group, parts)
+
+
+def _gone(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> Iterator[str]:
+    """Records that were thrown away before a group had worked them."""
+    known = admin.list_group_offsets({group: list(parts)})[group]
+    beginnings = admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST))
+    for part in parts:
+        at, begins = known[part].offset if part in known else -1, beginnings[part].offset
+        if 0 <= at < begins:
+            yield (
+                f"{group} stands at offset {at} of {part.topic}, partition {part.partition}, and what lay before "
+                f"{begins} is gone unworked: find out what it was, then set the group's offset to {begins} by hand"
+            )
 
 
 def _broker(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """How Kafka is spoken to: where its brokers are, over TLS or not, and as whom."""
 
+import contextlib
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -57,8 +59,20 @@ class Brokers:
             options["sasl_plain_password"] = login.password
         return options
 
+    def nameless(self) -> str:
+        """What to say if no host of `servers` has an address; else nothing."""
+        hosts = sorted({server.rpartition(":")[0].strip("[]") or server for server in self.servers})
+        for host in hosts:
+            with contextlib.suppress(OSError):
+                socket.getaddrinfo(host, None)
+                return ""
+        return f"{', '.join(hosts)} has no address; see OSTEON_KAFKA_SERVERS and the DNS"
+
     def why(self, error: BaseException) -> str:
-        """What to say of an error: where, and as whom."""
+        """What to say of an error: where, and as whom. Looks the names up, which may take seconds."""
+        nameless = self.nameless()
+        if nameless:
+            return nameless
         name, user = type(error).__name__, self.login.user
         told = f"{name} at {', '.join(self.servers)}"
         if user and name == OUT_OF_TIME:

@@ -38,6 +38,9 @@ class MemoryBus:
                         if not log:
                             self.groups[group].offsets.setdefault((topic.name, number), Committed(0))
 
+    def probe(self) -> None:
+        """Memory is never away."""
+
     def check(self, topics: Sequence[Topic]) -> list[str]:
         missing = [topic.name for topic in topics if topic.name not in self.partitions]
         return [f"topic {name} is missing: provision it" for name in missing]

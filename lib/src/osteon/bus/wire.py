@@ -134,6 +134,9 @@ class Bus(Protocol):
     def provision(self, topics: Sequence[Topic], replication: int = 1) -> None:
         """Create what is missing of `topics`, and their readers' offsets at 0 where a topic is empty."""
 
+    def probe(self) -> None:
+        """Raise Passing unless a broker answers within seconds."""
+
     def check(self, topics: Sequence[Topic]) -> list[str]:
         """What is not as the table says, one sentence each, with what to do."""
 

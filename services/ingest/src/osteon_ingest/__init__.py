@@ -12,6 +12,7 @@ At the door
     receive_folder.py   a watched folder
     receive.py          what all doors do: seal into the inbox, announce, then say success
     receipts.py         what was promised, one small object for each image
+    outage.py           what is known to be away, so that nobody waits to hear it
     peek.py             the UIDs of an object, from its first bytes
     sweep.py            announces what a receiver that died left behind
     conformance.py      what the doors do, as the tables of the DICOM conformance statement

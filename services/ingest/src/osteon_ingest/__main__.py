@@ -14,6 +14,7 @@ from osteon import bus, store
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.runtime.service import run
+from osteon_ingest.outage import Outage
 from osteon_ingest.receive import Threshold
 from osteon_ingest.settings import IngestSettings
 
@@ -102,12 +103,14 @@ def _threshold(settings: IngestSettings) -> Threshold:
         settings.store_secret_key.get_secret_value(),
         settings.store_is_secure,
     )
+    kafka = bus.connect_as(settings)
     return Threshold(
         settings.site,
         settings.keys(),
         objects,
-        bus.connect_as(settings).publisher(None),
+        kafka.publisher(None),
         settings.max_object_bytes,
+        Outage({"store": objects.probe, "bus": kafka.probe}),
     )
 
 

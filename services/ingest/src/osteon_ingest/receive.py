@@ -1,6 +1,7 @@
 """What all doors do with an image: seal it into the inbox, announce it on the bus, and only then call it safe.
 
-1. Look at the header: without a SOP Instance UID an image has no name, and is refused.
+1. Look at the header: without a SOP Instance UID an image has no name, and is refused. Refuse it for now, if the
+   store or the bus is known to be away.
 2. Put the sealed bytes into the inbox.
 3. Announce `image.received`, acknowledged by all replicas.
 4. Write the receipt, by which a storage commitment is answered.
@@ -12,7 +13,7 @@ gets its receipt.
 """
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -20,10 +21,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from osteon.bus import Outgoing
 from osteon.contracts import DOOR_DIMSE, DOOR_FOLDER, DOOR_STOW, Door, ImageReceived
 from osteon.contracts.topics import IMAGE_RECEIVED
-from osteon.errors import OsteonError, SetAside
+from osteon.errors import OsteonError, Passing, SetAside
 from osteon.runtime import logs, metrics, trace
 from osteon.store import Store
 from osteon_ingest.identity import Keys, image_id
+from osteon_ingest.outage import Outage
 from osteon_ingest.peek import Header, peek
 from osteon_ingest.receipts import give_receipt
 from osteon_ingest.seal import seal
@@ -57,6 +59,7 @@ class Threshold:
     store: Store
     publisher: Publishes
     max_object_bytes: int
+    outage: Outage = field(default_factory=Outage)
 
 
 def receive(threshold: Threshold, door: Door, data: bytes, claimed: Header = ANYTHING) -> Header:
@@ -76,6 +79,8 @@ def receive(threshold: Threshold, door: Door, data: bytes, claimed: Header = ANY
         LOGGER.warning("image refused", extra={"door": name, "reason": reason, "size_bytes": len(data)})
         raise
     except OsteonError as error:
+        if isinstance(error, Passing):
+            threshold.outage.suspect(error.dependency)
         metrics.RECEIVED.labels(name, "not-safe").inc()
         LOGGER.error("image not safe, the sender must keep it", extra={"door": name, "why": str(error)})
         raise
@@ -90,6 +95,7 @@ def _make_safe(threshold: Threshold, door: Door, data: bytes, claimed: Header) -
         raise SetAside("too-large", f"The object has more than {threshold.max_object_bytes} bytes.")
     header = peek(data)  # 1
     _compare(header, claimed)
+    threshold.outage.refuse()
     ref = threshold.store.put(INBOX, seal(threshold.keys.inbox, data), SEALED)  # 2
     received_at = Timestamp()
     received_at.GetCurrentTime()
@@ -111,7 +117,7 @@ def _make_safe(threshold: Threshold, door: Door, data: bytes, claimed: Header) -
 
 
 def _compare(found: Header, claimed: Header) -> None:
-    for field in fields(Header):
-        in_object, in_request = getattr(found, field.name), getattr(claimed, field.name)
+    for one in fields(Header):
+        in_object, in_request = getattr(found, one.name), getattr(claimed, one.name)
         if in_object and in_request and in_object != in_request:
-            raise Mismatch(f"the object has another {field.name.replace('_', ' ')} than its request says")
+            raise Mismatch(f"the object has another {one.name.replace('_', ' ')} than its request says")
