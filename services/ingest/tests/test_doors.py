@@ -169,7 +169,7 @@ def test_no_image_is_called_safe_while_the_broker_is_away(
         assert posting.result().status_code == 503
     assert (doors.folder / "a.dcm").exists()
     broker.start()
-    assert doors.send(kept) == [0x0000]
+    eventually(lambda: doors.send(kept) == [0x0000])  # a door asks every second whether what was away is back
     assert doors.post(as_file(posted)).status_code == 200
     eventually(lambda: (doors.folder / "done" / "a.dcm").exists(), within_s=60)
 
