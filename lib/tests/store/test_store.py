@@ -34,6 +34,31 @@ class StoreSuite:
         """Change an object behind the store's back."""
         raise NotImplementedError
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"bucket": "vault"},
+            {"bucket": "no such bucket"},
+            {"bucket": ""},
+            {"key": ""},
+            {"key": "../../x"},
+            {"sha256": "0" * 64},
+            {"sha256": "x"},
+            {"key": "xx/xx\0", "sha256": "xx\0"},
+        ],
+    )
+    def test_a_reference_to_anything_else_than_what_is_expected_is_not_followed(
+        self, store: Store, wrong: dict[str, str]
+    ) -> None:
+        ref = store.put(BUCKET, b"content", "application/dicom")
+        for name, value in wrong.items():
+            setattr(ref, name, value)
+
+        with pytest.raises(Poison) as caught:
+            store.get(ref, BUCKET)
+
+        assert caught.value.reason == "bad-reference"
+
     @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(data=st.binary(max_size=4096))
     def test_what_is_put_can_be_got(self, store: Store, data: bytes) -> None:

@@ -42,6 +42,7 @@ DEAD_LETTER_REASONS = {
     "unreadable-record": "The record does not hold the message that its topic holds.",
     "record-too-large": "What came of the record is larger than its topic takes.",
     # the objects
+    "bad-reference": "The record refers to something else than an object of the bucket that its stage reads.",
     "object-missing": "The object that the record names is not in the store.",
     "object-corrupt": "The object does not hold the bytes that it is named after.",
     "seal-broken": "The sealed object was altered, or sealed under another key.",
@@ -49,6 +50,7 @@ DEAD_LETTER_REASONS = {
     "wrong-shape": "A model was given, or gave, what its card does not say.",
     "not-finite": "A model gave NaN or infinity.",
     "release-retired": "The release set that harmonized this image was retired.",
+    "release-unknown": "The release set that the record names was never released.",
     "bad-release": "The release set can't be used: its cards are missing or broken.",
     # a dependency that is well by its own probe, but failed for this record three times
     "store-fails": "The object store fails for this record alone.",

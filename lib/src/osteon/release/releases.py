@@ -17,7 +17,7 @@ __all__ = ["IN_FORCE", "Releases"]
 
 IN_FORCE = "in-force"  # the one key of its topic
 RETIRED = "release-retired"
-UNKNOWN = "release-unknown"
+NEVER_RELEASED = "release-unknown"
 FRESH_S = 1.0  # how late a stage may notice a switch; each look is a request to the broker
 
 
@@ -90,7 +90,7 @@ class Releases:
             if record is None:
                 # Who stamped it read of it on this bus, and all of it was just read: no waiting would help, and
                 # one wrong record would hold up all others.
-                raise Poison(UNKNOWN, "the record names a release set that was never released; release it, then replay")
+                raise Poison(NEVER_RELEASED, "this release set was never released; release it, then replay")
             assert isinstance(record, contracts.ReleaseSet)
             if set_id not in self._parsed:
                 self._parsed[set_id] = _parse(record, self._store)

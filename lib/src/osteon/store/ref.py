@@ -1,11 +1,14 @@
 """An object's name from its own bytes, and the check of bytes against a reference."""
 
 import hashlib
+import re
 
 from osteon.contracts import ObjectRef
 from osteon.errors import Poison
 
-__all__ = ["check", "content_key", "refer"]
+__all__ = ["check", "content_key", "expect", "refer"]
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def content_key(sha256: str) -> str:
@@ -23,6 +26,17 @@ def refer(bucket: str, key: str | None, data: bytes, media_type: str) -> ObjectR
         size_bytes=len(data),
         media_type=media_type,
     )
+
+
+def expect(ref: ObjectRef, bucket: str) -> None:
+    """Raise Poison("bad-reference") unless `ref` names an object of `bucket` by the content that it says it has."""
+    if (
+        ref.bucket != bucket
+        or not SHA256.fullmatch(ref.sha256)
+        or ref.key != content_key(ref.sha256)
+        or ref.size_bytes >= 2**31
+    ):
+        raise Poison("bad-reference", f"the record refers to something else than an object of bucket {bucket}")
 
 
 def check(ref: ObjectRef, data: bytes) -> bytes:

@@ -43,11 +43,14 @@ class Store(ABC):
         self._write(ref, data)
         return ref
 
-    def get(self, ref: ObjectRef) -> bytes:
+    def get(self, ref: ObjectRef, bucket: str = "") -> bytes:
         """The bytes that `ref` names, checked: size and SHA-256.
 
-        Raises Poison("object-missing") or Poison("object-corrupt").
+        Whoever has the reference from a record says which `bucket` it must be in: a store's answer about another one
+        ends the process. Raises Poison("object-missing"), Poison("object-corrupt") or Poison("bad-reference").
         """
+        if bucket:
+            refs.expect(ref, bucket)
         try:
             return refs.check(ref, self._read(ref))
         except Poison as error:

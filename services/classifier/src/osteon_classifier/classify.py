@@ -32,7 +32,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
     def work(message: ImageHarmonized, _: Context) -> Sequence[Outgoing]:
         card = releases.get(message.release_set).classifier
         assert card.operating_point is not None
-        probability = classify(read_image(store.get(message.object)), card, triton)
+        probability = classify(read_image(store.get(message.object, "harmonized")), card, triton)
         record = ImageClassified(
             image_id=message.image_id,
             site=message.site,

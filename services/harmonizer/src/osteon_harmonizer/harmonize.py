@@ -37,7 +37,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         refused = release_set.harmonizer.scope.admits(message.acquisition)
         if refused:
             raise SetAside("out-of-scope", refused)
-        original = read_dataset(store.get(message.object))
+        original = read_dataset(store.get(message.object, "images"))
         harmonized = harmonize(read_image(original), release_set.harmonizer, triton)
         derived = derived_dicom(original, harmonized, role="harmonized", release_set=release_set.id)
         record = ImageHarmonized(

@@ -36,7 +36,7 @@ from osteon_ingest.vault import lock_away
 __all__ = ["is_known", "killed", "make_stage", "run", "run_one", "settle", "work"]
 
 STAGE = "accept"
-IMAGES = "images"
+INBOX, IMAGES = "inbox", "images"
 DICOM = "application/dicom"
 
 
@@ -88,7 +88,7 @@ def work(received: ImageReceived, keys: Keys, store: Store) -> Sequence[Outgoing
     """
     if received.forget:
         return [Outgoing(IMAGE_KNOWN, ImageKnown(image_id=received.image_id), removes=True)]
-    original = unseal(keys.to_open("inbox"), store.get(received.object))
+    original = unseal(keys.to_open("inbox"), store.get(received.object, INBOX))
     known = ImageKnown(image_id=received.image_id, object_sha256=sha256(original).hexdigest())
     try:
         image = examine(keys, received.site, received.image_id, original)
@@ -106,7 +106,7 @@ def killed(received: ImageReceived, refusal: SetAside, keys: Keys, store: Store)
 
     Remembered under the sealed object's hash too, which `is_known` can tell before anything is opened.
     """
-    original = unseal(keys.to_open("inbox"), store.get(received.object))
+    original = unseal(keys.to_open("inbox"), store.get(received.object, INBOX))
     known = ImageKnown(image_id=received.image_id, object_sha256=sha256(original).hexdigest())
     known.set_aside.extend((known.object_sha256, data_set_sha256(original), received.object.sha256))
     return [_set_aside(received, refusal.reason, str(refusal)), Outgoing(IMAGE_KNOWN, known)]
