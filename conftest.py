@@ -31,7 +31,7 @@ _external = {name: os.environ.pop(f"OSTEON_TEST_{name}", "") for name in ("KAFKA
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """An S3 server with the buckets of `osteon_stack.seaweedfs.BUCKETS`, and its administrator's keys."""
+    """An S3 server with the buckets of `osteon.contracts.buckets`, and its administrator's keys."""
 
     endpoint: str
     access_key: str

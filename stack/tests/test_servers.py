@@ -17,9 +17,9 @@ from minio import Minio
 from minio.error import S3Error
 from numpy.typing import NDArray
 
+from osteon.contracts.buckets import BUCKETS
 from osteon_stack.kafka import _prepare
 from osteon_stack.ports import free_ports
-from osteon_stack.seaweedfs import BUCKETS
 
 CONFIG = """
 name: "tiny"

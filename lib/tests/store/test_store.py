@@ -18,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minio import Minio
 
+from osteon.contracts.buckets import BUCKETS
 from osteon.errors import Fatal, Poison
-from osteon.store import BUCKETS, MemoryStore, ObjectRef, S3Store, Store, connect
+from osteon.store import MemoryStore, ObjectRef, S3Store, Store, connect
 from osteon.store.s3 import PART_SIZE_BYTES
 from osteon_stack.ports import HOST, free_ports
 

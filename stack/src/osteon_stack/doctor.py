@@ -11,6 +11,7 @@ from minio import Minio
 from minio.error import S3Error
 from urllib3.exceptions import HTTPError
 
+from osteon.contracts.buckets import BUCKETS
 from osteon.contracts.topics import TOPICS
 from osteon.errors import OsteonError, Passing
 from osteon.release.reconcile import check_served
@@ -20,7 +21,7 @@ from osteon_stack.kafka import is_ready as kafka_is_ready
 from osteon_stack.part import answers
 from osteon_stack.ports import HOST, Ports
 from osteon_stack.prepare import connect_store
-from osteon_stack.seaweedfs import BUCKETS, admin_client
+from osteon_stack.seaweedfs import admin_client
 from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 from osteon_stack.state import is_supervised

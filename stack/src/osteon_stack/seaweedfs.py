@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osteon.contracts.buckets import BUCKETS, RIGHTS
 from osteon.errors import Fatal
 from osteon_stack.part import Part, answers
 from osteon_stack.ports import GRPC_OFFSET, HOST, Ports
@@ -15,25 +16,7 @@ from osteon_stack.secrets import identity, secret_file
 if TYPE_CHECKING:
     from minio import Minio
 
-__all__ = ["BUCKETS", "RIGHTS", "admin_client", "make_buckets", "seaweedfs"]
-
-BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
-
-RIGHTS = {
-    "admin": ("Admin", "Read", "Write", "List", "Tagging"),
-    "ingest": ("Read:inbox", "Write:inbox", "List:inbox", "Read:receipts", "Write:receipts", "List:receipts"),
-    # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
-    "accept": ("Read:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault"),
-    # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
-    "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "receipts", "images", "harmonized", "vault")
-                    for right in ("Read", "Write", "List")),
-    "harmonizer": ("Read:images", "Read:harmonized", "Write:harmonized", "Read:models"),
-    "classifier": ("Read:harmonized", "Read:models"),
-    "reconcile": ("Read:models",),
-    "console": (),
-}  # fmt: skip
-"""What each identity may do: an action on any bucket, or `action:bucket`. Write includes deleting; who writes also
-reads back what it wrote, to tell whether the store is well."""
+__all__ = ["admin_client", "make_buckets", "seaweedfs"]
 
 
 def seaweedfs(folder: Path, ports: Ports) -> Part:
@@ -77,10 +60,9 @@ def admin_client(folder: Path, ports: Ports) -> "Minio":
 
 def make_buckets(folder: Path, ports: Ports) -> None:
     """Make those of `BUCKETS` that are missing."""
-    client = admin_client(folder, ports)
-    for bucket in BUCKETS:
-        if not client.bucket_exists(bucket):
-            client.make_bucket(bucket)
+    from osteon.store import S3Store
+
+    S3Store(admin_client(folder, ports)).provision(BUCKETS)
 
 
 def _program() -> str:

@@ -61,17 +61,12 @@ class _Office:
 @contextmanager
 def _office(settings: Settings) -> Iterator[_Office]:
     the_bus = bus.connect_as(settings)
-    the_store = _store(settings)
+    the_store = store.connect_as(settings)
     releases = Releases(the_bus, the_store)
     try:
         yield _Office(the_bus, the_store, releases)
     finally:
         releases.close()
-
-
-def _store(settings: Settings) -> Store:
-    secret = settings.store_secret_key.get_secret_value()
-    return store.connect(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
 
 
 @release.command()

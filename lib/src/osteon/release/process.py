@@ -4,7 +4,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from osteon.bus import Stage, connect_as
+from osteon.bus import Stage
+from osteon.bus import connect_as as connect_bus
 from osteon.bus.isolate import work_one
 from osteon.errors import Fatal
 from osteon.release.releases import Releases
@@ -13,7 +14,7 @@ from osteon.runtime import Settings, read_settings
 from osteon.runtime.health import Health, serve
 from osteon.runtime.service import run
 from osteon.store import Store
-from osteon.store import connect as connect_store
+from osteon.store import connect_as as connect_store
 
 __all__ = ["run_stage"]
 
@@ -24,9 +25,8 @@ def run_stage(service: str, make_stage: MakeStage, arguments: Sequence[str] = sy
     """Run the stage until SIGTERM; with the one argument `work-one`, work one record from standard input."""
 
     def main(settings: Settings, stop: threading.Event) -> None:
-        bus = connect_as(settings)
-        secret = settings.store_secret_key.get_secret_value()
-        store = connect_store(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
+        bus = connect_bus(settings)
+        store = connect_store(settings)
         stage = make_stage(settings, store, Releases(bus, store), Triton(settings.triton_url))
         if list(arguments) == ["work-one"]:
             work_one(stage.work)

@@ -9,7 +9,7 @@ memory.py   the same in memory, for unit tests
 
 from osteon.contracts import ObjectRef
 from osteon.store.memory import MemoryStore
-from osteon.store.s3 import S3Store, connect
-from osteon.store.store import BUCKETS, Listed, Store
+from osteon.store.s3 import S3Store, connect, connect_as
+from osteon.store.store import Listed, Store
 
-__all__ = ["BUCKETS", "Listed", "MemoryStore", "ObjectRef", "S3Store", "Store", "connect"]
+__all__ = ["Listed", "MemoryStore", "ObjectRef", "S3Store", "Store", "connect", "connect_as"]

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,12 +15,12 @@ from typing_extensions import override
 
 from osteon.contracts import ObjectRef
 from osteon.errors import Fatal, Passing, Poison
-from osteon.runtime import logs
+from osteon.runtime import Settings, logs
 from osteon.store.faults import translated
 from osteon.store.ref import refer
 from osteon.store.store import Listed, Store
 
-__all__ = ["S3Store", "connect"]
+__all__ = ["S3Store", "connect", "connect_as"]
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0  # between two bytes; SeaweedFS answers a large part only when it lies on disk
@@ -59,6 +59,12 @@ def connect(
     with translated("(any)"):
         client = Minio(endpoint, access_key, secret_key, secure=secure, region=region, http_client=http)
     return S3Store(client)
+
+
+def connect_as(settings: Settings) -> "S3Store":
+    """The store that the settings name."""
+    secret = settings.store_secret_key.get_secret_value()
+    return connect(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,13 @@ class S3Store(Store):
     def presign(self, ref: ObjectRef, expires_s: int = 900) -> str:
         with translated(ref.bucket):
             return self._client.presigned_get_object(ref.bucket, ref.key, timedelta(seconds=expires_s))
+
+    def provision(self, buckets: Iterable[str]) -> None:
+        """Make the buckets that are missing; needs the administrator's keys. Raises Passing or Fatal."""
+        for bucket in buckets:
+            with translated(bucket):
+                if not self._client.bucket_exists(bucket):
+                    self._client.make_bucket(bucket)
 
     @override
     def probe(self) -> None:

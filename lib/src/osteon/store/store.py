@@ -9,10 +9,9 @@ from osteon.contracts import ObjectRef
 from osteon.errors import Poison
 from osteon.store import ref as refs
 
-__all__ = ["BUCKETS", "Listed", "Store"]
+__all__ = ["Listed", "Store"]
 
 MAX_NAMED_BYTES = 1 << 20  # an entry of the vault is a kilobyte
-BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
 
 
 @dataclass(frozen=True)

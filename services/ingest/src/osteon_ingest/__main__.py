@@ -97,13 +97,7 @@ def work_one(settings: IngestSettings, _: threading.Event, __: argparse.Namespac
 
 def _threshold(settings: IngestSettings) -> Threshold:
     """What an image passes on its way in, on the real store and bus."""
-    objects = store.connect(
-        settings.store_endpoint,
-        settings.store_access_key,
-        settings.store_secret_key.get_secret_value(),
-        settings.store_is_secure,
-    )
-    kafka = bus.connect_as(settings)
+    objects, kafka = store.connect_as(settings), bus.connect_as(settings)
     return Threshold(
         settings.site,
         settings.keys(),

@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import cast
 
-from osteon.bus import Context, Outgoing, Stage, State, connect_as, work_one
+from osteon.bus import Context, Outgoing, Stage, State, work_one
+from osteon.bus import connect_as as connect_bus
 from osteon.contracts import ImageDeidentified, ImageKnown, ImageReceived, ImageSetAside, ObjectRef
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED, IMAGE_KNOWN, IMAGE_RECEIVED, IMAGE_SET_ASIDE
 from osteon.errors import SetAside
 from osteon.runtime.health import Health, serve
 from osteon.store import Store
-from osteon.store import connect as connect_store
+from osteon.store import connect_as as connect_store
 from osteon_ingest.examine import Deidentified, examine
 from osteon_ingest.identity import Keys
 from osteon_ingest.peek import data_set_sha256
@@ -66,7 +67,7 @@ def run(settings: IngestSettings, stop: threading.Event) -> None:
     """Accept images until `stop` is set. Raises Fatal."""
     health = Health()
     serve(health, settings.health_port, settings.health_host)
-    _stage(settings).run(connect_as(settings), stop, health)
+    _stage(settings).run(connect_bus(settings), stop, health)
 
 
 def run_one(settings: IngestSettings) -> None:
@@ -76,9 +77,7 @@ def run_one(settings: IngestSettings) -> None:
 
 def _stage(settings: IngestSettings) -> Stage:
     keys = settings.keys()
-    secret = settings.store_secret_key.get_secret_value()
-    store = connect_store(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
-    return make_stage(settings, store, keys)
+    return make_stage(settings, connect_store(settings), keys)
 
 
 def work(received: ImageReceived, keys: Keys, store: Store) -> Sequence[Outgoing]:

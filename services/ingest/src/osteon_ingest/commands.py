@@ -40,8 +40,7 @@ def forget_patient(
     keys = settings.keys()
     names = frozenset([pseudonym]) if pseudonym else _asked(settings)
     here = bus.connect_as(settings)
-    secret = settings.store_secret_key.get_secret_value()
-    objects = store.connect(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
+    objects = store.connect_as(settings)
 
     found = find(here, objects, keys, settings.site, names)
     console = Console()

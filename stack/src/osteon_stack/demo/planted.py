@@ -7,8 +7,9 @@ import httpx
 
 from osteon.bus import Bus
 from osteon.contracts import ObjectRef
+from osteon.contracts.buckets import BUCKETS
 from osteon.contracts.topics import TOPICS
-from osteon.store import BUCKETS, Store
+from osteon.store import Store
 
 __all__ = ["found_planted"]
 

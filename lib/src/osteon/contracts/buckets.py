@@ -1,0 +1,27 @@
+"""The buckets, and what each service may do in them: the least that its work needs.
+
+Rights are written as SeaweedFS spells them, `action:bucket`. The stack of one machine and the chart make identities of
+them; whoever brings an S3 store of their own gives each service these and no others.
+"""
+
+from collections.abc import Mapping
+
+__all__ = ["BUCKETS", "RIGHTS"]
+
+BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
+
+RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "admin": ("Admin", "Read", "Write", "List", "Tagging"),
+    "ingest": ("Read:inbox", "Write:inbox", "List:inbox", "Read:receipts", "Write:receipts", "List:receipts"),
+    # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
+    "accept": ("Read:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault"),
+    # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
+    "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "receipts", "images", "harmonized", "vault")
+                    for right in ("Read", "Write", "List")),
+    "harmonizer": ("Read:images", "Read:harmonized", "Write:harmonized", "Read:models"),
+    "classifier": ("Read:harmonized", "Read:models"),
+    "reconcile": ("Read:models",),
+    "console": (),
+}  # fmt: skip
+"""What each identity may do: an action on any bucket, or `action:bucket`. Write includes deleting; who writes also
+reads back what it wrote, to tell whether the store is well."""

@@ -1,0 +1,24 @@
+"""`osteon buckets`."""
+
+import typer
+from rich.console import Console
+
+from osteon.contracts.buckets import BUCKETS
+from osteon.runtime import Settings, read_settings
+from osteon.store.s3 import connect_as
+
+__all__ = ["buckets"]
+
+buckets = typer.Typer(no_args_is_help=True, help="The buckets of the object store.")
+
+
+@buckets.callback()
+def _group() -> None:
+    """With one command alone, typer would leave its name out."""
+
+
+@buckets.command()
+def provision() -> None:
+    """Make the buckets that are missing, with the administrator's keys. Example: osteon buckets provision."""
+    connect_as(read_settings(Settings)).provision(BUCKETS)
+    Console().print(f"{len(BUCKETS)} buckets stand")
