@@ -23,7 +23,7 @@ from osteon.imaging.image import Image
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon.imaging.stored import LOSSY
 
-__all__ = ["MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
+__all__ = ["CARRIED_OVER", "MANUFACTURER", "derived_dicom", "derived_uid", "is_own_output"]
 
 MANUFACTURER = "Osteon"
 LEVELS = 65535  # 16 stored bits: the step is 1.5e-5 of the image's range

@@ -12,7 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from osteon.errors import SetAside
 
-__all__ = ["Header", "is_uid", "peek"]
+__all__ = ["Header", "data_set_sha256", "is_uid", "peek"]
 
 HEADER_BYTES = 1 << 16  # far more than the elements up to the UIDs need, far less than a decompression bomb makes
 
