@@ -9,8 +9,9 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from osteon.contracts.buckets import BUCKETS, RIGHTS, admin_client, make_buckets
+from osteon.contracts.buckets import BUCKETS, RIGHTS
 from osteon_stack.ports import HOST, Ports, free_ports
+from osteon_stack.seaweedfs import admin_client, make_buckets
 from osteon_stack.secrets import identity
 
 NEEDS = {
