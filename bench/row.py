@@ -38,6 +38,7 @@ class Size:
     n_warm: int = 8
     n_images: int = 60
     n_idle: int = 11
+    idle_s: float = 15.0
     n_files: int = 32
     file_rows: int = 2500
     file_columns: int = 2000
@@ -53,6 +54,7 @@ TINY = Size(
     n_warm=1,
     n_images=2,
     n_idle=1,
+    idle_s=1.0,
     n_files=4,
     file_rows=64,
     file_columns=64,

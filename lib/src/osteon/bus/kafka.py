@@ -95,7 +95,8 @@ class KafkaBus:
         positions: Mapping[Place, int],
         stop: threading.Event | None = None,
     ) -> Iterator[Record]:
-        follower = _Follower(self._brokers, [_name(topic) for topic in topics], None, positions)
+        names = [_name(topic) for topic in topics]
+        follower = _Follower(self._brokers, names, None, positions, fetch_max_wait_ms=500)  # it asks nothing else
         try:
             while stop is None or not stop.is_set():
                 yield from follower.poll(0.5)
@@ -229,11 +230,14 @@ class _Follower:
         topics: Sequence[str],
         partitions: Collection[int] | None = None,
         positions: Mapping[Place, int] | None = None,
+        *,
+        fetch_max_wait_ms: int = 100,
     ) -> None:
+        """A fetch without records lies at the broker for `fetch_max_wait_ms`, and all other questions behind it."""
         try:
-            self._consumer = _plain_consumer(brokers, "read_committed")
+            self._consumer = _plain_consumer(brokers, "read_committed", fetch_max_wait_ms)
             # Open transactions end below this consumer's end of a log, and above that of this one.
-            self._uncommitted = _plain_consumer(brokers, "read_uncommitted")
+            self._uncommitted = _plain_consumer(brokers, "read_uncommitted", fetch_max_wait_ms)
             missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
             if missing:
                 # Followed as they are, they would look empty for ever.
@@ -298,7 +302,7 @@ class _Follower:
         self._uncommitted.close(autocommit=False)
 
 
-def _plain_consumer(brokers: Brokers, isolation_level: str) -> KafkaConsumer:
+def _plain_consumer(brokers: Brokers, isolation_level: str, fetch_max_wait_ms: int) -> KafkaConsumer:
     return KafkaConsumer(
         **brokers.options,
         group_id=None,
@@ -306,7 +310,7 @@ def _plain_consumer(brokers: Brokers, isolation_level: str) -> KafkaConsumer:
         enable_auto_commit=False,
         allow_auto_create_topics=False,
         isolation_level=isolation_level,
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=fetch_max_wait_ms,
         reconnect_backoff_max_ms=1000,
         metrics_enabled=False,
     )
