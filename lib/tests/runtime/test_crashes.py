@@ -26,6 +26,12 @@ async def fail(): raise ValueError(name)
 async def forget():
     task = asyncio.ensure_future(fail()); await asyncio.sleep(0); await asyncio.sleep(0)
 asyncio.run(forget()); gc.collect()""",
+    "a log that can't be written": """
+logging.getLogger().handlers[0].stream = open('/dev/full', 'w')
+try: {}[name]
+except KeyError: logging.getLogger('osteon.x').exception('failed')
+logging.getLogger().handlers[0].stream = sys.stderr
+logging.getLogger('osteon.x').warning('went on')""",
     "a library's log": "logging.getLogger('uvicorn.error').error('got %s', name, extra={'value': name})",
     "a library's exception": """
 try: {}[name]

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset, FileMetaDataset, dcmread
-from pydicom.datadict import dictionary_VR, keyword_for_tag
-from pydicom.dataelem import DataElement
-from pydicom.sequence import Sequence
+from pydicom.datadict import keyword_for_tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from osteon.errors import SetAside
@@ -23,9 +21,7 @@ from osteon.imaging.quiet import quiet_pydicom
 from osteon_ingest.coverage import (
     NAME,
     attributes,
-    needles,
     page,
-    planted,
     plants,
     survives,
     tags_of,
@@ -35,51 +31,17 @@ from osteon_ingest.deidentify import Subject, deidentify, to_bytes
 from osteon_ingest.identity import Keys, pseudonym
 from osteon_ingest.profile import Action, action_for, codes, rows, words
 
+from .planted_datasets import DESCRIBES_PIXELS, datasets, is_clean, plant_everywhere
+
 KEYS = Keys.from_site_key(bytes(range(32)))
 SUBJECT = Subject(pseudonym(KEYS, "site", "4711"), "0" * 32)
-DESCRIBES_PIXELS = {"Rows", "Columns", "PixelPaddingValue", "PixelPaddingRangeLimit", "PixelData"}
-PLANTS = [
-    plant
-    for tag in attributes()
-    if tag.group >= 8 and keyword_for_tag(tag) not in DESCRIBES_PIXELS
-    for plant in plants(tag)
-    if plant.vr not in ("US", "SS")  # two bytes are found anywhere; `survives` compares them as values
-]
-SEQUENCES = [tag for tag in attributes() if tag.group >= 8 and dictionary_VR(tag) == "SQ"]
-NEEDED = {"SOPClassUID", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation"}  # or it is no image
-
-
-def is_clean(content: bytes) -> bool:
-    return not any(needle in content for needle in needles())
-
-
-@st.composite
-def datasets(draw: st.DrawFn, depth: int = 0) -> Dataset:
-    """A dataset with identifiers in it, in private blocks and in nested sequences."""
-    made = Dataset()
-    with quiet_pydicom():
-        for plant in draw(st.lists(st.sampled_from(PLANTS), max_size=12)):
-            made.add(planted(plant))
-    if draw(st.booleans()):
-        block = made.private_block(0x0029, f"{NAME} BLOCK", create=True)
-        block.add_new(1, "LO", NAME)
-        block.add_new(2, "SQ", Sequence([draw(datasets(depth=depth + 1))] if depth < 3 else []))
-    for tag in draw(st.lists(st.sampled_from(SEQUENCES), max_size=3)) if depth < 6 else []:
-        made.add(DataElement(tag, "SQ", Sequence([draw(datasets(depth=depth + 1))])))
-    return made
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(planted_in=datasets())
 def test_nothing_planted_survives_wherever_it_lies(new_object: Callable[..., Dataset], planted_in: Dataset) -> None:
     original = new_object(rows=8)
-    for one in planted_in:
-        if one.keyword not in NEEDED:
-            original.add(one)
-    original.file_meta.add_new(0x00020016, "AE", NAME)
-    original.file_meta.add_new(0x00020100, "UI", UID_PLANTED)
-    original.file_meta.add_new(0x00020102, "OB", NAME.encode())
-    original.preamble = NAME.encode().ljust(128, b"\0")
+    plant_everywhere(original, planted_in)
 
     with quiet_pydicom():
         content = to_bytes(deidentify(original, KEYS, SUBJECT))

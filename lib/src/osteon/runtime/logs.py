@@ -52,6 +52,7 @@ def start(service: str, level: str = "INFO") -> None:
     """Send what this process logs from `level` on to standard error, as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLine(service))
+    logging.raiseExceptions = False  # where a line can't be written, logging would print what it was about
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # These log each request, connection or byte, and some of what they log can hold identifiers.
     for noisy in ("kafka", "pynetdicom", "pydicom", "urllib3", "httpx", "uvicorn.access"):

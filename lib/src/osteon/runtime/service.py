@@ -37,6 +37,8 @@ def run(service: str, settings: Callable[[], Settings], main: Callable[..., None
     except OsteonError as error:
         LOGGER.critical("stopped", extra={"why": str(error)})
         sys.exit(1)
+    except SystemExit as end:  # Python would print a code that is a text
+        sys.exit(end.code if end.code is None or isinstance(end.code, int) else 1)
     except Exception:
         LOGGER.critical("stopped by a fault", exc_info=True)
         sys.exit(1)
