@@ -8,5 +8,6 @@ senders.py       several senders at once, by three doors, that repeat what was n
 account.py       each acknowledged image against the outcomes on the bus
 run.py           one run: all of these together
 report.py        what is printed and written
+traps/           makes a real service die at a chosen step, for the tests
 __main__.py      the run as a command
 """

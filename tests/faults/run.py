@@ -28,7 +28,7 @@ from tests.faults.schedule import Force, schedule
 from tests.faults.senders import Entry, Sender, read_logs, senders
 from tests.faults.strike import Striker, Struck
 
-__all__ = ["Result", "run"]
+__all__ = ["Result", "run", "settled"]
 
 TURN_S = 0.1
 LOOK_S = 2.0
@@ -53,18 +53,23 @@ def run(stack: Stack, n_images: int, seed: int, force: Force, screen: Console) -
         images = _written(stack.folder.parent / "radiographs", n_images, seed, progress)
         screen.print("starting a stack")
         stack.up([part for part in PARTS if part != "prometheus"])
-        bus = connect(f"{HOST}:{stack.ports.kafka}")
         logs = stack.folder.parent / "senders"
         blows = schedule(seed, force)
         operator = Operator(stack, stack.folder.parent / "another-classifier")
         sending = senders(stack, images, blows[-1].at_s if blows else 0.0, logs, seed)
         striker = Striker(stack, blows, operator, random.Random(seed))
         sending_s = _send_and_strike(sending, striker, progress)
-        _sweep(stack)
-        _wait_until_quiet(bus, stack, read_logs(logs), progress)
-    keys = Keys.from_site_key(site_key(stack.folder))
-    made_up = account(images, read_logs(logs), bus, connect_store(stack.folder, stack.ports), keys)
+        made_up = settled(stack, images, read_logs(logs), progress)
     return Result(made_up, striker.struck, round(sending_s, 1), round(time.monotonic() - began, 1))
+
+
+def settled(stack: Stack, images: Sequence[Radiograph], log: Sequence[Entry], progress: Progress) -> Account:
+    """The account, once everything that was acknowledged has its outcome, or nothing moves any more."""
+    bus = connect(f"{HOST}:{stack.ports.kafka}")
+    _sweep(stack)
+    _wait_until_quiet(bus, stack, log, progress)
+    keys = Keys.from_site_key(site_key(stack.folder))
+    return account(images, log, bus, connect_store(stack.folder, stack.ports), keys)
 
 
 def _written(folder: Path, n_images: int, seed: int, progress: Progress) -> list[Radiograph]:
