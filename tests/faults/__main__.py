@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -53,6 +54,7 @@ def main() -> int:
         return 0
     folder = given.keep or Path(tempfile.mkdtemp(prefix="osteon-faults-"))
     stack = Stack(folder / "stack", free_ports())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through `finally`: no stack is left behind
     screen.print(f"seed {given.seed}, {given.images} images; logs in {folder} while it runs", highlight=False)
     try:
         result = run(stack, given.images, given.seed, force, screen)
