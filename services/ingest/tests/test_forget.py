@@ -1,8 +1,12 @@
 """A patient is forgotten: nothing of them is left in any place, and nothing of anybody else is touched."""
 
 import dataclasses
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +32,8 @@ from osteon_ingest.traces import PLACES, find
 from .running_site import Site, Wait
 
 OLD = Keys.from_site_key(secrets.token_bytes(32))
-KEYS = Keys.from_site_key(secrets.token_bytes(32), epoch="2")
+SECRET = secrets.token_hex(32)
+KEYS = Keys.from_site_key(SECRET, epoch="2")
 BOTH = dataclasses.replace(KEYS, former=(OLD,))
 HERS, HIS = "ZZ-1729", "ZZ-1730"
 Make = Callable[..., Dataset]
@@ -84,11 +89,46 @@ def test_nothing_of_a_patient_is_left_and_all_of_another_one_is(
 def test_nothing_of_a_patient_is_left_on_real_servers(
     settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, eventually: Wait
 ) -> None:
-    bus = connect(new_broker().address)
+    kafka = new_broker().address
+    bus = connect(kafka)
     bus.provision(TOPICS)
     store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
+    site = Site(bus, store, settings, eventually)
 
-    _check_forgetting(Site(bus, store, settings, eventually), new_radiograph, as_file)
+    _check_forgetting(site, new_radiograph, as_file)
+
+    environment = {
+        **os.environ,
+        "COLUMNS": "200",
+        "OSTEON_SITE": "test",
+        "OSTEON_SITE_KEY": SECRET,
+        "OSTEON_KEY_EPOCH": "2",
+        "OSTEON_KAFKA_SERVERS": kafka,
+        "OSTEON_STORE_ENDPOINT": seaweedfs.endpoint,
+        "OSTEON_STORE_ACCESS_KEY": seaweedfs.access_key,
+        "OSTEON_STORE_SECRET_KEY": seaweedfs.secret_key,
+    }
+    environment.pop("OSTEON_CONSOLE_URL", None)
+
+    def command(*arguments: str) -> str:
+        """`osteon patient forget`, as a user types it."""
+        osteon = str(Path(sys.executable).with_name("osteon"))
+        told = subprocess.run(
+            [osteon, "patient", "forget", *arguments],
+            env=environment, input=f"{HIS}\n\n", capture_output=True, text=True, check=False, timeout=200,
+        )  # fmt: skip
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert HIS not in told.stdout + told.stderr
+        return " ".join(told.stdout.split())
+
+    assert "bucket inbox 2 would be deleted" in command("--dry-run")
+    assert not site.find(HIS, KEYS).is_empty
+    with site.running(KEYS):
+        told = command()
+    assert "bucket inbox 2 gone bucket receipts 1 gone bucket images 2 gone" in told
+    assert "osteon.image.known 1 gone; from Kafka's disk by 2" in told
+    assert not any(site.find(HIS, KEYS).objects.values())
+    assert "bucket inbox 0 gone" in command()  # and again, while accept does not run
 
 
 def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
