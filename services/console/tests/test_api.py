@@ -53,7 +53,7 @@ def url(engine: Engine, now_s: list[float]) -> Iterator[str]:
 def serving(application: Starlette, lock: Lock) -> Iterator[int]:
     stop = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = threading.Thread(target=serve, args=(application, listening, lock, stop))
+    server = threading.Thread(target=serve, args=(application, listening, lock, "local", stop))
     server.start()
     try:
         yield listening.getsockname()[1]

@@ -178,3 +178,27 @@ def test_c_store_opens_to_the_network_only_with_certificates_or_when_told_to(
 
     assert dimse_lock(without.model_copy(update={"tls_client_ca": certificates / "ca.pem"})) is not None
     assert dimse_lock(without.model_copy(update={"dimse_is_secure": False, "dimse_is_open": True})) is None
+
+
+def test_audit_tells_who_sent_which_image_and_nothing_of_the_patient(
+    locked: IngestSettings, threshold: Threshold, announcements: Any, certificates: Path, new_object: Make,
+    as_file: Write, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    by_stow, by_dimse = new_object(), new_object()
+    trusts = client_context(certificates / "ca.pem")
+    with serving(serve_stow, locked, threshold) as port:
+        post(port, trusts, as_file(by_stow))
+        post(port, trusts, as_file(by_stow), authorization=f"Bearer {token(certificates, 'archive')}")
+    with serving(serve_dimse, locked, threshold) as port:
+        association = associate(port, trusts, calling="ROOM1")
+        association.send_c_store(by_dimse)
+        association.release()
+
+    told = [record.audit for record in caplog.records if hasattr(record, "audit")]
+    assert [("110114" in one, "110104" in one) for one in told] == [(True, False), (False, True), (False, True)]
+    assert 'UserID="unknown"' in told[0]
+    assert 'UserID="archive"' in told[1]
+    assert 'UserID="ROOM1"' in told[2]
+    assert [image.image_id in one for image, one in zip(announcements.images, told[1:], strict=True)] == [True, True]
+    private = ("ZZ-1729", "Planted", "1.2.826.0.1.3680043.10.999", token(certificates, "archive"))
+    assert [text for text in private if any(text in one for one in told)] == []

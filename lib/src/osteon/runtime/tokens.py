@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from osteon.errors import Fatal
-from osteon.runtime import logs, metrics
+from osteon.runtime import audit, logs, metrics
+from osteon.runtime.audit import Caller
 
-__all__ = ["CALLER", "RequireToken", "Tokens", "read_tokens"]
+__all__ = ["RequireToken", "Tokens", "caller_of", "read_tokens"]
 
 CALLER = "osteon.caller"
-"""Where the ASGI scope holds the name of whoever asks; without tokens it is missing."""
+"""Where the ASGI scope holds the name of whoever asks."""
 
 LEAST_LENGTH = 32  # of the 43 characters that 32 random bytes have in base 64; a guessable one is no lock
 LINE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)[:=\s]\s*(?P<token>[A-Za-z0-9._~+/-]+=*)")
@@ -78,15 +79,23 @@ def _read(line: str, where: str) -> tuple[str, str]:
     return found["name"], found["token"]
 
 
+def caller_of(scope: Scope) -> Caller:
+    """Who asks, as far as the door knows: by token, else unknown at an address."""
+    return Caller(scope.get(CALLER, "unknown"), (scope["client"] or [""])[0])
+
+
 class RequireToken:
     """An ASGI application that lets only those with a token through to another one.
 
     A missing token and a wrong one get the same answer. `open_paths` are answered to everybody.
     """
 
-    def __init__(self, application: Application, tokens: Tokens, door: str, open_paths: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, application: Application, tokens: Tokens, site: str, door: str, open_paths: tuple[str, ...] = ()
+    ) -> None:
         self._application = application
         self._tokens = tokens
+        self._site = site
         self._door = door
         self._open_paths = open_paths
 
@@ -102,7 +111,9 @@ class RequireToken:
             await self._application(scope, receive, send)
             return
         metrics.CALLERS_REFUSED.labels(self._door).inc()
-        LOGGER.warning("caller without a valid token", extra={"door": self._door, "peer": (scope["client"] or [""])[0]})
+        peer = caller_of(scope)
+        LOGGER.warning("caller without a valid token", extra={"door": self._door, "peer": peer.address})
+        audit.sign_in_refused(self._site, peer, self._door)
         await self._refuse(scope, send)
 
     async def _refuse(self, scope: Scope, send: Send) -> None:

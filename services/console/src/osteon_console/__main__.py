@@ -18,10 +18,12 @@ def main(settings: ConsoleSettings, stop: threading.Event) -> None:
     listening = listen(settings.host, settings.port)
     engine = open_database(settings.database_url.get_secret_value())
     tracker = Tracker(engine, connect_as(settings), known)
-    application = api(engine, settings.deadline_s, known, lambda: tracker.is_current)
+    application = api(engine, settings.deadline_s, known, lambda: tracker.is_current, site=settings.site)
 
     health.serve(known, settings.health_port, settings.health_host)
-    answering = threading.Thread(target=serve, args=(application, listening, lock, stop), name="api", daemon=True)
+    answering = threading.Thread(
+        target=serve, args=(application, listening, lock, settings.site, stop), name="api", daemon=True
+    )
     answering.start()
     tracker.run(stop)
     answering.join(timeout=15)  # serve gives questions under way ten seconds

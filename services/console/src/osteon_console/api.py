@@ -23,9 +23,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from osteon.errors import Fatal
+from osteon.runtime import audit
 from osteon.runtime.health import Health
 from osteon.runtime.lock import Lock
-from osteon.runtime.tokens import RequireToken
+from osteon.runtime.tokens import RequireToken, caller_of
 from osteon_console import query
 
 __all__ = ["api", "listen", "serve"]
@@ -39,21 +40,27 @@ def api(
     health: Health,
     is_current: Callable[[], bool],
     clock: Callable[[], float] = time.time,
+    site: str = "",
 ) -> Starlette:
     """The application. An image without an outcome `deadline_s` after its reception is overdue.
 
-    `is_current` tells whether the table has caught up with the topics; the summary passes it on.
+    `is_current` tells whether the table has caught up with the topics; the summary passes it on. Who looks at images
+    is told to audit, as of `site`.
     """
 
     def late_before_us() -> int:
         return int((clock() - deadline_s) * 1e6)
 
+    def seen(request: Request) -> None:
+        audit.queried(site, caller_of(request.scope), f"{request.url.path}?{request.url.query}")
+
     def images(request: Request) -> Response:
         state = _one_of(request, "state", query.STATES)
         limit, offset = _number(request, "limit", 100, MOST_ROWS), _number(request, "offset", 0, 2**31)
-        site = request.query_params.get("site", "")
+        of_site = request.query_params.get("site", "")
         with engine.connect() as connection:
-            found = query.images(connection, late_before_us(), state=state, site=site, limit=limit, offset=offset)
+            found = query.images(connection, late_before_us(), state=state, site=of_site, limit=limit, offset=offset)
+        seen(request)
         return JSONResponse(found)
 
     def image(request: Request) -> Response:
@@ -61,6 +68,7 @@ def api(
             found = query.image(connection, late_before_us(), request.path_params["image_id"])
         if found is None:
             raise HTTPException(404, "no image of this id was received here, or several begin so")
+        seen(request)
         return JSONResponse(found)
 
     def stages(_: Request) -> Response:
@@ -114,13 +122,13 @@ def listen(host: str, port: int) -> socket.socket:
         raise Fatal(f"{why}; set OSTEON_HOST and OSTEON_PORT") from None
 
 
-def serve(application: Starlette, listening: socket.socket, lock: Lock, stop: threading.Event) -> None:
+def serve(application: Starlette, listening: socket.socket, lock: Lock, site: str, stop: threading.Event) -> None:
     """Answer whom `lock` lets in on `listening` until `stop` is set; questions under way are answered first.
 
     Call it in a thread of its own: in the main thread uvicorn would take over the signals. When it ends for
     another cause, it sets `stop`, so that no process goes on that can't be asked.
     """
-    locked = RequireToken(application, lock.tokens, "console", ("/healthz",)) if lock.tokens else application
+    locked = RequireToken(application, lock.tokens, site, "console", ("/healthz",)) if lock.tokens else application
     config = uvicorn.Config(
         locked,
         ssl_context_factory=(lambda *_: tls) if (tls := lock.tls) else None,

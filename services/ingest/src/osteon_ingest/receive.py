@@ -22,7 +22,8 @@ from osteon.bus import Outgoing
 from osteon.contracts import DOOR_DIMSE, DOOR_FOLDER, DOOR_STOW, Door, ImageReceived
 from osteon.contracts.topics import IMAGE_RECEIVED
 from osteon.errors import OsteonError, Passing, SetAside
-from osteon.runtime import logs, metrics, trace
+from osteon.runtime import audit, logs, metrics, trace
+from osteon.runtime.audit import Caller
 from osteon.store import Store
 from osteon_ingest.identity import Keys, image_id
 from osteon_ingest.outage import Outage
@@ -36,6 +37,7 @@ INBOX = "inbox"
 SEALED = "application/octet-stream"  # sealed bytes are no DICOM object for anybody without the key
 DOOR_NAMES = {DOOR_DIMSE: "dimse", DOOR_STOW: "stow", DOOR_FOLDER: "folder"}
 ANYTHING = Header("", "", "")
+SOMEBODY = Caller("unknown")
 LOGGER = logs.logger(__name__)
 
 
@@ -62,10 +64,12 @@ class Threshold:
     outage: Outage = field(default_factory=Outage)
 
 
-def receive(threshold: Threshold, door: Door, data: bytes, claimed: Header = ANYTHING) -> Header:
+def receive(
+    threshold: Threshold, door: Door, data: bytes, claimed: Header = ANYTHING, *, sender: Caller = SOMEBODY
+) -> Header:
     """Make an image safe; `data` is a DICOM object as it would lie in a file. Blocks until it is safe.
 
-    `claimed` is what the request says of the object; what it leaves empty may be anything.
+    `claimed` is what the request says of the object; what it leaves empty may be anything. `sender` is told to audit.
     Raises SetAside or Mismatch if the image is refused for good; any other OsteonError if it is not safe now:
     the sender must keep it and try again.
     """
@@ -77,6 +81,7 @@ def receive(threshold: Threshold, door: Door, data: bytes, claimed: Header = ANY
         reason = refusal.reason if isinstance(refusal, SetAside) else "mismatch"
         metrics.RECEIVED.labels(name, reason).inc()
         LOGGER.warning("image refused", extra={"door": name, "reason": reason, "size_bytes": len(data)})
+        audit.received(threshold.site, sender, name, "", audit.REFUSED)
         raise
     except OsteonError as error:
         if isinstance(error, Passing):
@@ -84,6 +89,7 @@ def receive(threshold: Threshold, door: Door, data: bytes, claimed: Header = ANY
         metrics.RECEIVED.labels(name, "not-safe").inc()
         LOGGER.error("image not safe, the sender must keep it", extra={"door": name, "why": str(error)})
         raise
+    audit.received(threshold.site, sender, name, image_id(threshold.keys, header.sop_instance_uid))
     metrics.RECEIVED.labels(name, "received").inc()
     metrics.RECEIVED_BYTES.labels(name).inc(len(data))
     metrics.DOOR_SECONDS.labels(name).observe(time.perf_counter() - began)

@@ -26,6 +26,7 @@ from typing_extensions import override
 from osteon.contracts import DOOR_DIMSE
 from osteon.errors import OsteonError, SetAside
 from osteon.runtime import logs, metrics
+from osteon.runtime.audit import Caller
 from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
 from osteon_ingest.guard_association import guard
 from osteon_ingest.locks import dimse_lock
@@ -168,7 +169,8 @@ def _store(threshold: Threshold, oversized: Associations, event: evt.Event) -> D
     assert isinstance(request, C_STORE)
     claimed = Header(str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID), "")
     try:
-        receive(threshold, DOOR_DIMSE, event.encoded_dataset(), claimed)
+        sender = Caller(event.assoc.requestor.ae_title, event.assoc.requestor.address or "")
+        receive(threshold, DOOR_DIMSE, event.encoded_dataset(), claimed, sender=sender)
     except SetAside as refusal:
         return _answer(CANNOT_UNDERSTAND, refusal.reason)
     except Mismatch as mismatch:

@@ -15,6 +15,7 @@ from pathlib import Path
 from osteon.contracts import DOOR_FOLDER
 from osteon.errors import Fatal, OsteonError, SetAside
 from osteon.runtime import logs
+from osteon.runtime.audit import here
 from osteon_ingest.receive import Mismatch, Threshold, receive
 
 __all__ = ["watch_folder"]
@@ -104,7 +105,7 @@ def _take(folder: Path, path: Path, threshold: Threshold) -> bool:
 def _received(threshold: Threshold, data: bytes) -> tuple[str, str]:
     """Where the file belongs now, and why if it is refused. Raises OsteonError if it is not safe now."""
     try:
-        receive(threshold, DOOR_FOLDER, data)
+        receive(threshold, DOOR_FOLDER, data, sender=here())
     except SetAside as refusal:
         return REFUSED, f"{refusal.reason}: {refusal}\n"
     except Mismatch as mismatch:

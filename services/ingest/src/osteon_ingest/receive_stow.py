@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from osteon.contracts import DOOR_STOW
 from osteon.errors import OsteonError, SetAside
-from osteon.runtime.tokens import RequireToken
+from osteon.runtime.audit import Caller
+from osteon.runtime.tokens import RequireToken, caller_of
 from osteon_ingest.guard_connection import guarded_protocol
 from osteon_ingest.locks import stow_lock
 from osteon_ingest.multipart import Malformed, Part, Splitter
@@ -72,7 +73,7 @@ def serve_stow(settings: IngestSettings, threshold: Threshold, listening: socket
     lock = stow_lock(settings)
     application = stow_app(settings, threshold)
     config = uvicorn.Config(
-        RequireToken(application, lock.tokens, "stow") if lock.tokens else application,
+        RequireToken(application, lock.tokens, settings.site, "stow") if lock.tokens else application,
         ssl_context_factory=(lambda *_: tls) if (tls := lock.tls) else None,
         http=guarded_protocol(settings.stow_silence_timeout_s),
         ws="none",
@@ -115,7 +116,7 @@ async def _store(settings: IngestSettings, threshold: Threshold, request: Reques
         async for piece in _pieces(settings, request):
             for part in splitter.feed(piece):
                 step = _refuse_unseen if is_away else _take
-                instances.append(await anyio.to_thread.run_sync(step, threshold, study, part))
+                instances.append(await anyio.to_thread.run_sync(step, threshold, study, caller_of(request.scope), part))
                 is_away = instances[-1].failure == OUT_OF_RESOURCES
                 if len(instances) > MAX_INSTANCES:
                     raise Refused(413, f"more than {MAX_INSTANCES} instances in one request")
@@ -165,13 +166,13 @@ async def _pieces(settings: IngestSettings, request: Request) -> AsyncIterator[b
         yield piece
 
 
-def _take(threshold: Threshold, study: str, part: Part) -> Instance:
+def _take(threshold: Threshold, study: str, sender: Caller, part: Part) -> Instance:
     if part.is_too_large:
         return Instance(_name(part), TOO_LARGE, f"too-large: more than {threshold.max_object_bytes} bytes")
     if part.content_type not in ("", "application/dicom"):
         return Instance(None, CANNOT_UNDERSTAND, "not-dicom: the part is not application/dicom")
     try:
-        return Instance(receive(threshold, DOOR_STOW, part.body, Header("", "", study)))
+        return Instance(receive(threshold, DOOR_STOW, part.body, Header("", "", study), sender=sender))
     except SetAside as refusal:
         return Instance(_name(part), CANNOT_UNDERSTAND, f"{refusal.reason}: {refusal}")
     except Mismatch as mismatch:
@@ -180,7 +181,7 @@ def _take(threshold: Threshold, study: str, part: Part) -> Instance:
         return Instance(_name(part), OUT_OF_RESOURCES, NOT_SAFE)
 
 
-def _refuse_unseen(_threshold: Threshold, _study: str, part: Part) -> Instance:
+def _refuse_unseen(_threshold: Threshold, _study: str, _sender: Caller, part: Part) -> Instance:
     return Instance(_name(part), OUT_OF_RESOURCES, NOT_SAFE)
 
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from osteon.contracts import ObjectRef
+from osteon.runtime import audit
 from osteon.store import Store
 from osteon_ingest.identity import Keys
 from osteon_ingest.seal import seal, unseal
@@ -55,5 +56,10 @@ def take_out(store: Store, keys: Keys, image_id: str, deidentified: ObjectRef) -
 
 
 def open_entry(store: Store, keys: Keys, key: str) -> Entry:
-    """The entry that lies under `key`. Raises Passing, and Poison if it is missing, broken or another's."""
-    return Entry(**json.loads(unseal(keys.to_open("vault"), store.get_named(VAULT, key), key)))
+    """The entry that lies under `key`, which is told to audit.
+
+    Raises Passing, and Poison if it is missing, broken or another's.
+    """
+    entry = Entry(**json.loads(unseal(keys.to_open("vault"), store.get_named(VAULT, key), key)))
+    audit.vault_opened(audit.here(), entry.image_id)
+    return entry
