@@ -276,10 +276,10 @@ def test_an_address_that_is_none_is_refused_by_the_name_of_its_setting(text: str
         read_settings(IngestSettings, {"OSTEON_COMMIT_ADDRESSES": text}, site_key="1" * 64)
 
 
-def test_addresses_are_read_from_one_line() -> None:
-    told = {"OSTEON_COMMIT_ADDRESSES": "CT 1=10.0.0.7:11112, PACS=[2001:db8::1]:104"}
+def test_addresses_are_read_from_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_COMMIT_ADDRESSES", "CT 1=10.0.0.7:11112, PACS=[2001:db8::1]:104")
 
-    assert read_settings(IngestSettings, told, site_key="1" * 64).commit_addresses == {
+    assert read_settings(IngestSettings, site_key="1" * 64).commit_addresses == {
         "CT 1": ("10.0.0.7", 11112),
         "PACS": ("2001:db8::1", 104),
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
 from osteon.errors import Fatal
 from osteon.runtime.lock import LockSettings
@@ -82,7 +83,7 @@ class IngestSettings(LockSettings):
     dimse_acse_timeout_s: float = Field(default=30.0, gt=0)
     """How long negotiating or releasing an association may take, in seconds."""
 
-    commit_addresses: Annotated[dict[str, Address], BeforeValidator(_addresses)] = Field(default={})
+    commit_addresses: Annotated[dict[str, Address], NoDecode, BeforeValidator(_addresses)] = Field(default={})
     """Where those who ask for storage commitment listen for its result, `AET=host:port` and commas. None by default."""
 
     commit_wait_s: float = Field(default=1.0, ge=0)
