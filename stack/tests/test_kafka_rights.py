@@ -106,6 +106,11 @@ def test_a_service_may_change_neither_topics_nor_users(locked: Locked, user: str
             admin.describe_acls(_any_acl())
 
 
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_service_may_ask_whether_the_bus_is_there(locked: Locked, user: str) -> None:
+    connect(f"{HOST}:{locked.ports.kafka}", kafka_login(locked.folder, user)).probe()
+
+
 def test_a_stage_takes_over_nobody_elses_transactions(locked: Locked) -> None:
     bus = connect(f"{HOST}:{locked.ports.kafka}", kafka_login(locked.folder, "harmonizer"), delivery_timeout_s=6.0)
 

@@ -64,17 +64,24 @@ def sweep(threshold: Threshold, announced: Announced, after_s: float) -> int:
     1. List the inbox.
     2. Read what was announced: after listing, so that nothing announced in between looks forgotten.
     3. Open each object that was not, and announce it under its name.
+
+    What is older than it looks back is counted, and told as `older`: the topic may no longer say what became of it.
     """
     began = time.monotonic()
     now = datetime.now(UTC)
-    due = [
-        one for one in threshold.store.list(INBOX) if timedelta(seconds=after_s) <= now - one.written_at < LOOKS_BACK
-    ]
+    due, n_older = [], 0
+    for one in threshold.store.list(INBOX):
+        if now - one.written_at >= LOOKS_BACK:
+            n_older += 1
+        elif now - one.written_at >= timedelta(seconds=after_s):
+            due.append(one)
     announced.refresh()
     forgotten = [one for one in due if _sha256(one) not in announced]
     n_announced = sum(_announce(threshold, one) for one in forgotten)
     seconds = round(time.monotonic() - began, 3)
-    LOGGER.info("inbox swept", extra={"looked_at": len(due), "announced": n_announced, "seconds": seconds})
+    LOGGER.info(
+        "inbox swept", extra={"looked_at": len(due), "announced": n_announced, "older": n_older, "seconds": seconds}
+    )
     return n_announced
 
 
