@@ -289,7 +289,7 @@ def _change(rng: random.Random, message: Message) -> None:
         return
     kinds: dict[int, tuple[Any, ...]] = {field.CPPTYPE_STRING: WORDS, field.CPPTYPE_DOUBLE: (float("nan"), 1e308, -1.0)}
     value = rng.choice(BYTES if field.type == field.TYPE_BYTES else kinds.get(field.cpp_type, NUMBERS))
-    with contextlib.suppress(ValueError, TypeError):  # out of the range of its type
+    with contextlib.suppress(ValueError, TypeError, OverflowError):  # out of the range of its type
         setattr(message, field.name, value)
 
 

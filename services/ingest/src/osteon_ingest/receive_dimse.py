@@ -166,7 +166,8 @@ def _store(threshold: Threshold, oversized: Associations, event: evt.Event) -> D
         metrics.RECEIVED.labels("dimse", "too-large").inc()
         return _answer(OUT_OF_RESOURCES, "too-large")
     request = event.request
-    assert isinstance(request, C_STORE)
+    if not isinstance(request, C_STORE):  # any command may come on a context of storage
+        return _answer(CANNOT_UNDERSTAND, "no C-STORE")
     claimed = Header(str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID), "")
     try:
         sender = Caller(event.assoc.requestor.ae_title, event.assoc.requestor.address or "")
