@@ -152,9 +152,9 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def start_kafka() -> Callable[[Path, Ports], contextlib.AbstractContextManager[Server]]:
-    """Starts a broker as a state folder has it, locked or not."""
-    return lambda folder, ports: _serve(kafka_part(folder, ports), folder, f"{HOST}:{ports.kafka}")
+def start_kafka() -> Callable[..., contextlib.AbstractContextManager[Server]]:
+    """Starts a broker as a state folder has it, locked or not; a third argument is more properties of it."""
+    return lambda folder, ports, more=None: _serve(kafka_part(folder, ports, more), folder, f"{HOST}:{ports.kafka}")
 
 
 @pytest.fixture(scope="session")

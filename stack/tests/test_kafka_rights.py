@@ -4,13 +4,14 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import UserScramCredentialUpsertion
 from kafka.errors import AuthorizationError, KafkaError
 
 from osteon.bus import Outgoing, connect
@@ -38,10 +39,10 @@ class Locked:
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any) -> Iterator[Locked]:
+def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any, certificates: Path) -> Iterator[Locked]:
     folder, ports = tmp_path_factory.mktemp("locked"), free_ports()
     lock(folder)
-    with start_kafka(folder, ports):
+    with start_kafka(folder, ports, over_tls(ports, certificates)):
         connect_bus(folder, ports).provision(TOPICS)
         grant(folder, ports)
         grant(folder, ports)  # as at each start of the stack
@@ -50,6 +51,25 @@ def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any) -> Iterat
         assert all(may_write(producer, topic.name) for topic in TOPICS)
         producer.close()
         yield made
+
+
+def over_tls(ports: Ports, certificates: Path) -> dict[str, str]:
+    """One more listener, on the port of Prometheus, with the certificate of the how-to."""
+    shown = certificates / "broker.pem"  # Kafka wants key and certificate in one file
+    shown.write_text((certificates / "door.key").read_text() + (certificates / "door.pem").read_text())
+    return {
+        "listeners": f"CLIENTS://{HOST}:{ports.kafka},CONTROLLER://{HOST}:{ports.kafka_controller},"
+        f"TLS://{HOST}:{ports.prometheus}",
+        "advertised.listeners": f"CLIENTS://{HOST}:{ports.kafka},TLS://localhost:{ports.prometheus}",
+        "listener.security.protocol.map": "CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,TLS:SASL_SSL",
+        "listener.name.tls.ssl.keystore.type": "PEM",
+        "listener.name.tls.ssl.keystore.location": str(shown),
+        "listener.name.tls.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.tls.scram-sha-512.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "super.users": f"User:{ADMIN};User:administrator",
+    }
 
 
 def may_read(options: dict[str, Any], topic: str) -> bool:
@@ -165,6 +185,30 @@ def test_the_commands_speak_to_a_locked_kafka(locked: Locked) -> None:
     )
 
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_how_to_speaks_to_kafka_over_tls(
+    locked: Locked, certificates: Path, lock_the_doors: Callable[[str], str]
+) -> None:
+    user = UserScramCredentialUpsertion("administrator", "SCRAM-SHA-512", "a-password-of-the-how-to")
+    with KafkaAdminClient(**locked.options(ADMIN)) as admin:
+        admin.alter_user_scram_credentials([user])
+    (certificates / "kafka.password").write_text("a-password-of-the-how-to\n")
+
+    script = f"KAFKA_PORT={locked.ports.prometheus} PATH={Path(sys.executable).parent}:$PATH\n{lock_the_doors('Kafka')}"
+    told = subprocess.run(
+        ["bash", "-c", script], cwd=certificates, capture_output=True, text=True, timeout=90, check=False
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_a_broker_of_another_authority_is_not_believed(locked: Locked) -> None:
+    login = Login("SASL_SSL", "SCRAM-SHA-512", "administrator", "a-password-of-the-how-to")
+    brokers = Brokers((f"localhost:{locked.ports.prometheus}",), login)
+
+    with pytest.raises(KafkaError):
+        KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,16 @@ LOGGING = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def kafka(folder: Path, ports: Ports) -> Part:
-    """The broker; its data lies in `folder/kafka`, records and offsets survive a restart."""
+def kafka(folder: Path, ports: Ports, more: Mapping[str, str] | None = None) -> Part:
+    """The broker; its data lies in `folder/kafka`, records and offsets survive a restart.
+
+    `more` are properties that go before its own.
+    """
     home = folder / "kafka"
     return Part(
         name="kafka",
         command=(*_java(home), "kafka.Kafka", str(home / "server.properties")),
-        prepare=lambda: _prepare(home, ports, _locks(folder)),
+        prepare=lambda: _prepare(home, ports, _locks(folder) | dict(more or {})),
         is_ready=lambda: is_ready(ports.kafka),
         ports=(ports.kafka, ports.kafka_controller),
         stop_within_s=20.0,
