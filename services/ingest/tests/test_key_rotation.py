@@ -159,6 +159,14 @@ def test_former_keys_are_read_from_the_settings() -> None:
     ).keys() == dataclasses.replace(NEW, former=(OLD,))
 
 
+@pytest.mark.parametrize("former", [f"1:{NEW_SECRET}", f"2:{OLD_SECRET}"], ids=["the same key", "the same epoch"])
+def test_a_key_and_its_epoch_change_together(former: str) -> None:
+    settings = read_settings(IngestSettings, {}, site_key=NEW_SECRET, key_epoch="2", former_site_keys=former)
+
+    with pytest.raises(Fatal, match="together"):
+        settings.keys()
+
+
 @pytest.mark.parametrize("wrong", [OLD_SECRET, "1", f"{OLD_SECRET}:1"])
 def test_a_former_key_without_its_epoch_is_refused_and_not_shown(wrong: str) -> None:
     settings = read_settings(IngestSettings, {}, site_key=NEW_SECRET, former_site_keys=wrong)

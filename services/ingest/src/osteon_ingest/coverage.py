@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 NAME = "ZQXPLANTED"  # no word of the standard holds it
-NUMBER = 4711007
+NUMBER = 471100711
 SMALL = {"US": 47110, "SS": 31007}  # what 16 bits can hold of a number
 BIRTHDAY, TIME, UID = "19500131", "114711", "1.2.777000777.4711007"
 TEXTS = (NAME, str(NUMBER), BIRTHDAY, TIME, UID)

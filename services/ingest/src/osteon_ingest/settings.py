@@ -142,4 +142,9 @@ class IngestSettings(LockSettings):
             if not colon:
                 raise Fatal("OSTEON_FORMER_SITE_KEYS must hold epoch:key, separated by commas, as in 1:9f86d0…")
             former.append(Keys.from_site_key(secret, epoch))
-        return replace(Keys.from_site_key(self.site_key.get_secret_value(), self.key_epoch), former=tuple(former))
+        keys = Keys.from_site_key(self.site_key.get_secret_value(), self.key_epoch)
+        if any(one.vault == keys.vault or one.epoch == keys.epoch for one in former):
+            raise Fatal(
+                "a former site key, or its epoch, is the one in use: change OSTEON_SITE_KEY and its epoch together"
+            )
+        return replace(keys, former=tuple(former))

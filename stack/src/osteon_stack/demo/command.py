@@ -61,7 +61,7 @@ def run(
     admin = identity(stack.folder, "admin")
     store = connect_store(f"{HOST}:{stack.ports.seaweedfs_s3}", admin.access_key, admin.secret_key)
     planted = {text for one in files.values() for text in one.planted}
-    leaks = found_planted(planted, connect_bus(stack.folder, stack.ports), store, stack.folder / "logs")
+    leaks = found_planted(planted, connect_bus(stack.folder, stack.ports), store, stack.folder)
     facts = [
         ("files sent", str(len(rows))),
         ("seen in an earlier run", str(n_before)),
