@@ -17,7 +17,7 @@ from pynetdicom.association import Association
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.runtime.tls import client_context
-from osteon_ingest.doors import listen
+from osteon_ingest.doors import listen, open_doors
 from osteon_ingest.locks import dimse_lock
 from osteon_ingest.receive import Threshold
 from osteon_ingest.receive_dimse import serve_dimse
@@ -202,3 +202,18 @@ def test_audit_tells_who_sent_which_image_and_nothing_of_the_patient(
     assert [image.image_id in one for image, one in zip(announcements.images, told[1:], strict=True)] == [True, True]
     private = ("ZZ-1729", "Planted", "1.2.826.0.1.3680043.10.999", token(certificates, "archive"))
     assert [text for text in private if any(text in one for one in told)] == []
+
+
+@pytest.mark.parametrize(("opened", "shut"), [("stow", "dimse"), ("dimse", "stow")])
+def test_the_doors_do_not_start_while_one_of_them_is_open_to_the_network(
+    settings: IngestSettings, unused_port: int, opened: str, shut: str
+) -> None:
+    careless = settings.model_copy(
+        update={f"{opened}_host": "0.0.0.0", f"{opened}_port": unused_port, f"{shut}_port": 0}
+    )
+
+    with pytest.raises(Fatal, match=f"the {opened} door listens on 0.0.0.0 without"):
+        open_doors(careless, threading.Event())
+
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", unused_port))
