@@ -6,7 +6,9 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
@@ -51,6 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := sorted(set(given.only) - set(MEASURES)):
         parser.error(f"unknown measure {', '.join(unknown)}; known ones: {', '.join(MEASURES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is taken down
     size = TINY if given.tiny else dataclasses.replace(FULL, n_soak=given.soak)
     rows: dict[str, list[Row]] = {}
     for name, found in measured(given.only or list(MEASURES), size):
