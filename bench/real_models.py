@@ -32,13 +32,14 @@ class Bare:
 
 
 def real_models(place: Place) -> list[Row]:
-    """From DICOM to result."""
+    """From DICOM to result; the baseline is the mean of before and after, since others may use the machine, too."""
     models = place.models(real)
-    bare = _bare(place, models)
+    before = _bare(place, models)
     place.release(models)
     place.throughput(place.radiographs(place.size.n_warm))
     per_s = place.throughput(place.radiographs(place.size.n_images))
-    return [against(bare.images_per_s, "DICOM to result, models of real size", per_s, "images/s", aim=0.85)]
+    bare_per_s = (before.images_per_s + _bare(place, models).images_per_s) / 2
+    return [against(bare_per_s, "DICOM to result, models of real size", per_s, "images/s", aim=0.85)]
 
 
 def idle_latency(place: Place) -> list[Row]:
