@@ -81,3 +81,26 @@ def test_a_boundary_is_taken_that_is_longer_than_its_rfc_allows() -> None:
 def test_an_impossible_boundary_is_malformed(boundary: str) -> None:
     with pytest.raises(Malformed):
         Splitter(boundary, 100)
+
+
+TOKENS = [b"--cut", b"\r\n", b"--", b"\r", b"\n", b"A: b", b"x", b"Content-Type: text/html", b"\0"]
+
+
+def outcome(body: bytes, step: int) -> tuple[list[Part], bool] | str:
+    splitter = Splitter("cut", 20)
+    try:
+        parts = [part for at in range(0, len(body), step) for part in splitter.feed(body[at : at + step])]
+    except Malformed:
+        return "malformed"
+    return parts, splitter.is_complete
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=40).map(b"".join), st.integers(1, 9))
+def test_a_wild_body_comes_to_the_same_whatever_the_pieces(body: bytes, step: int) -> None:
+    assert outcome(body, step) == outcome(body, len(body) or 1)
+
+
+def test_long_headers_are_malformed_in_one_piece_too() -> None:
+    body = b"--cut\r\nX: " + b"y" * 20_000 + b"\r\n\r\nbody\r\n--cut--"
+
+    assert outcome(body, len(body)) == outcome(body, 1000) == "malformed"

@@ -55,10 +55,10 @@ class Splitter:
             header_at = at + len(self._delimiter)
             is_last = self._buffer[header_at : header_at + 2] == b"--"
             header_end = self._buffer.find(b"\r\n\r\n", header_at)
+            if not is_last and (len(self._buffer) if header_end < 0 else header_end) - header_at > MAX_HEADER_BYTES:
+                raise Malformed("the headers of a part do not end")
             if header_end < 0 and not is_last:
                 self._searched = at
-                if len(self._buffer) - header_at > MAX_HEADER_BYTES:
-                    raise Malformed("the headers of a part do not end")
                 break
             if self._content_type is not None:
                 parts.append(self._part(at))
