@@ -91,6 +91,9 @@ class Place:
         releases, triton = Releases(bus, store), Triton(f"{HOST}:{self.stack.ports.triton_grpc}")
         try:
             made = publish.make(bus, store, releases, models.harmonizer, models.classifier)
+            current = releases.in_force_record()
+            if current is not None and current.release_set == made:
+                return
             deadline = time.monotonic() + SERVED_WITHIN_S
             while not _is_served(triton, models):
                 if time.monotonic() > deadline:
