@@ -10,17 +10,20 @@ import pytest
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 
+from osteon.contracts import ImageDeidentified
+from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.imaging.quiet import quiet_pydicom
 from osteon.phantom.encoding import encoded
 from osteon.phantom.radiograph import Case, femur_radiograph
 from osteon.phantom.scanner import SITES
 from osteon.store import connect as connect_store
 from osteon_ingest.coverage import BIRTHDAY, NAME, NUMBER, UID, attributes, planted, plants
+from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.planted import found_planted
 from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.processes import processes_of
-from osteon_stack.secrets import identity
+from osteon_stack.secrets import identity, site_key
 from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 
@@ -79,6 +82,14 @@ def test_what_is_planted_is_in_no_place_behind_the_doors(stack: Stack, osteon: O
     told = osteon("track", "--limit", "1000", "--json").stdout + osteon("dead-letters", "list").stdout + _metrics(stack)
     assert [text for text in TEXTS if text in told] == []
     assert "osteon_stage_records_total" in told
+    assert _n_deidentified(stack, parcels) >= N_IMAGES - 1  # one is set aside for its magnification
+
+
+def _n_deidentified(stack: Stack, parcels: list[Parcel]) -> int:
+    keys = Keys.from_site_key(site_key(stack.folder))
+    ours = {image_id(keys, parcel.path.stem) for parcel in parcels}
+    records = connect_bus(stack.folder, stack.ports).read([IMAGE_DEIDENTIFIED])
+    return len(ours & {ImageDeidentified.FromString(one.value or b"").image_id for one in records})
 
 
 def _metrics(stack: Stack) -> str:
