@@ -24,7 +24,7 @@ from osteon_ingest.settings import IngestSettings
 from osteon_stack.secrets import identity
 
 pytestmark = pytest.mark.slow
-N_IMAGES = 6
+N_IMAGES = 4
 
 
 def test_images_whose_volume_is_lost_become_dead_letters_and_the_others_go_on(
@@ -47,7 +47,7 @@ def test_images_whose_volume_is_lost_become_dead_letters_and_the_others_go_on(
     for path in volumes[-1].parent.glob(f"{volumes[-1].stem}.*"):
         path.unlink()
     server.start()
-    monkeypatch.setattr(s3, "READ_PATIENCE_S", 5.0)
+    monkeypatch.setattr(s3, "READ_PATIENCE_S", 2.0)
     lost = {one.image_id for one in _received(bus) if not _can_be_read(store, one)}
     stop = threading.Event()
     thread = threading.Thread(target=make_stage(settings, store, keys).run, args=(bus, stop))
