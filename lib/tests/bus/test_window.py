@@ -13,10 +13,12 @@ class Clock:
         return self.now_s
 
 
-def committed_each(window: Window, clock: Clock, every_s: float, n_records: int, n_times: int) -> int:
+def committed_each(
+    window: Window, clock: Clock, every_s: float, n_records: int, n_times: int, commit_s: float = 0.01
+) -> int:
     for _ in range(n_times):
         clock.now_s += every_s
-        window.committed(n_records)
+        window.committed(n_records, commit_s)
     return window.size
 
 
@@ -30,6 +32,12 @@ def test_a_fast_stage_has_as_many_in_hand_as_it_works_in_a_tenth_of_a_second() -
     clock = Clock()
 
     assert committed_each(Window(32, 500, clock), clock, 0.02, 40, 20) == 200
+
+
+def test_where_commits_take_long_a_stage_has_more_in_hand_so_that_they_become_fewer() -> None:
+    clock = Clock()
+
+    assert committed_each(Window(32, 500, clock), clock, 0.25, 50, 20, commit_s=0.2) == 160
 
 
 def test_no_stage_has_more_in_hand_than_one_transaction_takes() -> None:

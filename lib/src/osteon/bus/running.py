@@ -228,7 +228,9 @@ class Running:
             record = turn.owners[error.number].record
             self.too_large.add((record.place, record.offset))
             raise
-        metrics.COMMIT_SECONDS.labels(self.stage.name).observe(time.monotonic() - began)
+        commit_s = time.monotonic() - began
+        metrics.COMMIT_SECONDS.labels(self.stage.name).observe(commit_s)
+        self.window.committed(len(turn.items), commit_s)
         self._committed(turn, offsets)
 
     def _committed(self, turn: Turn, offsets: Mapping[Place, Committed]) -> None:
@@ -241,7 +243,6 @@ class Running:
             metrics.RECORDS.labels(self.stage.name, kind).inc()
             if kind == "set-aside":
                 metrics.SET_ASIDE.labels(self.stage.name, reason).inc()
-        self.window.committed(len(turn.items))
         self.brakes.count(turn.reasons)
         if turn.has_brake:
             self._pulled()

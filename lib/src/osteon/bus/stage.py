@@ -48,7 +48,7 @@ class Stage:
     limits: Limits = field(default_factory=Limits)
     n_threads: int = 8
     max_in_flight: int = 0
-    """Records that are polled and not committed; 0 means four a thread, or as many as are worked within 100 ms."""
+    """Records that are polled and not committed; 0 means four a thread, or more if they are fast (`window.py`)."""
     ordinal: int = 0
     brake_limit: int = 25
     """More dead letters of one reason than this, among the last 100 records, pull the brake."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 __all__ = ["Window"]
 
 MOMENT_S = 0.1
+COMMITS = 4  # a moment is at least as long as so many commits, so that they take a quarter of the time at most
 
 
 class Window:
@@ -23,12 +24,13 @@ class Window:
         self._since = clock()
         self._n_committed = 0
 
-    def committed(self, n_records: int) -> None:
-        """Take note of a commit."""
+    def committed(self, n_records: int, commit_s: float) -> None:
+        """Take note of a commit of `n_records` that itself took `commit_s`."""
         self._n_committed += n_records
         took_s = self._clock() - self._since
         if took_s < MOMENT_S:
             return
-        self.size = min(self._most, max(self._least, round(self._n_committed * MOMENT_S / took_s)))
+        in_a_moment = self._n_committed * max(MOMENT_S, COMMITS * commit_s) / took_s
+        self.size = min(self._most, max(self._least, round(in_a_moment)))
         self._since += took_s
         self._n_committed = 0
