@@ -8,7 +8,7 @@ from pathlib import Path
 
 from osteon.bus.login import Login
 
-__all__ = ["Identity", "identity", "is_locked", "kafka_login", "lock", "secret_file", "site_key"]
+__all__ = ["ADMIN", "Identity", "identity", "is_locked", "kafka_login", "lock", "secret_file", "site_key"]
 
 
 ADMIN = "admin"

@@ -11,7 +11,7 @@ from osteon.errors import Fatal
 from osteon.runtime.lock import LockSettings
 from osteon_ingest.identity import Keys
 
-__all__ = ["IngestSettings"]
+__all__ = ["Address", "IngestSettings"]
 
 TITLE = r"[!-+\--\[\]-~][ -+\--\[\]-~]{0,15}"  # an AE title of PS3.5 without a comma, which parts them
 Address = tuple[str, int]
