@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,26 +21,22 @@ from osteon.release.repository import Folder, upload
 from osteon.release.triton import by_model
 from osteon.runtime.health import Health
 from osteon.store import MemoryStore
-from osteon_stack.part import spawn, stop, wait_ready
-from osteon_stack.ports import HOST, free_ports
-from osteon_stack.triton import repository, triton
+from osteon_stack.triton import repository
 
 IMAGES = np.random.default_rng(7).random((3, 1, 16, 8), dtype=np.float32)
 
 
 class OwnTriton:
-    """A Triton of this module alone, that a test may kill and start."""
+    """A Triton of this module alone, that a test may kill and start, and a client of it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.ports = folder, free_ports()
-        self.part = triton(folder, self.ports)
-        self.repository = repository(folder)
-        self.client = Triton(f"{HOST}:{self.ports.triton_grpc}")
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.repository = repository(server.folder)
+        self.client = Triton(server.address)
         self.start()
 
     def start(self) -> None:
-        self.process = spawn(self.part, self.folder)
-        wait_ready(self.part, self.process, self.folder)
+        self.server.start()
         deadline_s = time.monotonic() + 90
         while not self._answers():  # gRPC waits a while before it tries a lost server again
             assert time.monotonic() < deadline_s
@@ -54,19 +49,17 @@ class OwnTriton:
         return True
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.server.kill()
 
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnTriton]:
-    server = OwnTriton(tmp_path_factory.mktemp("own-triton"))
+def server(own_triton: Any) -> Iterator[OwnTriton]:
+    server = OwnTriton(own_triton)
     yield server
     server.client.close()
-    stop(server.part, server.process)
 
 
 @pytest.fixture
