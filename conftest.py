@@ -10,6 +10,8 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,6 +123,19 @@ def how_to(page: str, heading: str) -> str:
     text = (Path(__file__).parent / "docs" / "how-to" / f"{page}.md").read_text()
     (section,) = re.findall(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return "\n".join(re.findall(r"^```sh$(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Waits for a condition with a deadline; `what` tells how far it has come."""
+
+    def wait(condition: Callable[[], object], within_s: float = 120.0, what: Callable[[], object] = str) -> None:
+        deadline, pause = time.monotonic() + within_s, threading.Event()
+        while not condition():
+            assert time.monotonic() < deadline, f"did not come true within {within_s:.0f} s; {what()}"
+            pause.wait(0.05)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

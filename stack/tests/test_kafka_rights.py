@@ -74,7 +74,7 @@ def over_tls(ports: Ports, certificates: Path) -> dict[str, str]:
 
 def may_read(options: dict[str, Any], topic: str) -> bool:
     """Whether the record that lies there comes."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     consumer = KafkaConsumer(**options, group_id=None, auto_offset_reset="earliest")
     try:
         if not consumer.partitions_for_topic(topic):
@@ -92,7 +92,7 @@ def may_read(options: dict[str, Any], topic: str) -> bool:
 
 def may_write(producer: KafkaProducer, topic: str) -> bool:
     try:
-        producer.send(topic, b"a value", b"a key", partition=0).get(timeout=20)
+        producer.send(topic, b"a value", b"a key", partition=0).get(timeout=90)
         return True
     except AuthorizationError:
         return False

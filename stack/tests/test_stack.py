@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,13 +25,6 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path / "state", free_ports())
     yield stack
     stack.down()
-
-
-def wait_until(is_so: Callable[[], bool], within_s: float = 90.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline_s, "it did not come to be in time"
-        time.sleep(0.05)
 
 
 def process_of(stack: Stack, part: str) -> psutil.Process:
@@ -59,18 +51,18 @@ def test_up_adds_a_part_to_a_stack_that_runs(stack: Stack) -> None:
     assert process_of(stack, "triton") == triton
 
 
-def test_a_part_that_is_killed_is_started_again(stack: Stack) -> None:
+def test_a_part_that_is_killed_is_started_again(stack: Stack, until: Callable[..., None]) -> None:
     stack.up(["triton"])
     killed = process_of(stack, "triton")
 
     killed.kill()
 
-    wait_until(lambda: stack.status()[0].n_restarts == 1 and stack.status()[0].is_well)
+    until(lambda: stack.status()[0].n_restarts == 1 and stack.status()[0].is_well)
     assert process_of(stack, "triton").pid != killed.pid
 
 
 @pytest.mark.slow
-def test_kafka_keeps_its_records_when_it_is_killed(stack: Stack) -> None:
+def test_kafka_keeps_its_records_when_it_is_killed(stack: Stack, until: Callable[..., None]) -> None:
     from kafka.admin import KafkaAdminClient, NewTopic
 
     stack.up(["kafka"])
@@ -81,19 +73,19 @@ def test_kafka_keeps_its_records_when_it_is_killed(stack: Stack) -> None:
 
     process_of(stack, "kafka").kill()
 
-    wait_until(lambda: stack.status()[0].n_restarts == 1 and stack.status()[0].is_well)
+    until(lambda: stack.status()[0].n_restarts == 1 and stack.status()[0].is_well)
     assert kafka_is_ready(stack.ports.kafka)
     admin = KafkaAdminClient(bootstrap_servers=address)
     assert "kept" in admin.list_topics()
     admin.close()
 
 
-def test_the_parts_die_with_a_supervisor_that_is_killed(stack: Stack) -> None:
+def test_the_parts_die_with_a_supervisor_that_is_killed(stack: Stack, until: Callable[..., None]) -> None:
     stack.up(["seaweedfs", "triton"])
 
     process_of(stack, "supervisor").kill()
 
-    wait_until(lambda: not processes_of(stack.folder))
+    until(lambda: not processes_of(stack.folder))
     assert [state.state for state in stack.status()] == ["stopped", "stopped"]
     stack.down()
     assert not [
@@ -119,10 +111,10 @@ def test_down_ends_a_supervisor_that_is_halted(stack: Stack) -> None:
     assert not processes_of(stack.folder)
 
 
-def test_up_heals_a_stack_whose_supervisor_was_killed(stack: Stack) -> None:
+def test_up_heals_a_stack_whose_supervisor_was_killed(stack: Stack, until: Callable[..., None]) -> None:
     stack.up(["triton"])
     process_of(stack, "supervisor").kill()
-    wait_until(lambda: not is_supervised(stack.folder))
+    until(lambda: not is_supervised(stack.folder))
 
     assert stack.up(["triton"])
 

@@ -1,8 +1,6 @@
 """A stack of its own for the scenarios of this folder; a test may hit it as it likes."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +23,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.up([part for part in PARTS if part != "prometheus"])
     yield stack
     stack.down()
-
-
-@pytest.fixture
-def until() -> Callable[..., None]:
-    """Wait for a condition with a deadline."""
-
-    def wait(condition: Callable[[], object], within_s: float = 120.0, what: Callable[[], object] = str) -> None:
-        deadline = time.monotonic() + within_s
-        while not condition():
-            assert time.monotonic() < deadline, f"did not come true within {within_s:.0f} s; {what()}"
-            threading.Event().wait(0.1)
-
-    return wait

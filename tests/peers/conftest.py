@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,21 +52,6 @@ def program() -> Callable[[str], str]:
     return find
 
 
-@pytest.fixture(scope="session")
-def until() -> Callable[..., None]:
-    """Wait for a condition with a deadline."""
-
-    def wait(
-        condition: Callable[[], object], within_s: float = OUTCOMES_WITHIN_S, what: Callable[[], object] = str
-    ) -> None:
-        deadline = time.monotonic() + within_s
-        while not condition():
-            assert time.monotonic() < deadline, f"did not come true within {within_s:.0f} s; {what()}"
-            threading.Event().wait(0.1)
-
-    return wait
-
-
 @dataclass(frozen=True)
 class Site:
     """A hospital whose stack runs: its doors, and what became of an image."""
@@ -105,7 +88,7 @@ class Site:
             said.append(self._ask(uid))
             return said[-1].is_success and said[-1].json()["state"] in ENDS
 
-        self.until(has_ended, what=lambda: said[-1].text)
+        self.until(has_ended, within_s=OUTCOMES_WITHIN_S, what=lambda: said[-1].text)
         answer = said[-1].json()
         steps = Counter(step["step"] for step in answer["path"])
         assert sum(steps[end] for end in ENDS) == 1, answer

@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -61,6 +60,7 @@ class Scene:
 
     bus: Bus
     name: str
+    until: Callable[..., None]
     servers: str = ""
 
     def send(self, *image_ids: str, patient: str = "") -> None:
@@ -119,23 +119,16 @@ class Scene:
             + Counter(one.image_id for one in self.aside())
         )
 
-    def wait(self, n_outcomes: int, timeout_s: float = 90.0) -> Counter[str]:
+    def wait(self, n_outcomes: int) -> Counter[str]:
         """The outcomes, once there are at least so many."""
-        until(lambda: self.outcomes().total() >= n_outcomes, timeout_s, lambda: f"outcomes: {self.outcomes()}")
+        self.until(lambda: self.outcomes().total() >= n_outcomes, what=lambda: f"outcomes: {self.outcomes()}")
         return self.outcomes()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 90.0, what: Callable[[], str] = lambda: "") -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"did not come true within {timeout_s:.0f} s; {what()}"
-        threading.Event().wait(0.05)
-
-
-def make_scene(bus: Bus, servers: str = "") -> Scene:
+def make_scene(bus: Bus, until: Callable[..., None], servers: str = "") -> Scene:
     name = f"t{uuid.uuid4().hex[:8]}"
     bus.provision(running_stage.topics(name))
-    return Scene(bus, name, servers)
+    return Scene(bus, name, until, servers)
 
 
 @pytest.fixture(autouse=True)
@@ -146,23 +139,17 @@ def collected() -> Iterator[None]:
 
 
 @pytest.fixture(params=["memory", "kafka"])
-def scene(request: pytest.FixtureRequest) -> Scene:
+def scene(request: pytest.FixtureRequest, until: Callable[..., None]) -> Scene:
     """A stage on each kind of bus."""
     if request.param == "memory":
-        return make_scene(MemoryBus())
-    return make_scene(connect(request.getfixturevalue("kafka"), session_timeout_s=6.0))
+        return make_scene(MemoryBus(), until)
+    return make_scene(connect(request.getfixturevalue("kafka"), session_timeout_s=6.0), until)
 
 
 @pytest.fixture
-def kafka_scene(kafka: str) -> Scene:
+def kafka_scene(kafka: str, until: Callable[..., None]) -> Scene:
     """A stage on a real broker."""
-    return make_scene(connect(kafka, delivery_timeout_s=4.0, session_timeout_s=6.0), kafka)
-
-
-@pytest.fixture(name="until")
-def until_fixture() -> Callable[..., None]:
-    """Wait for a condition with a deadline."""
-    return until
+    return make_scene(connect(kafka, delivery_timeout_s=4.0, session_timeout_s=6.0), until, kafka)
 
 
 @pytest.fixture
@@ -194,15 +181,15 @@ def without_reader() -> Callable[[Scene], Scene]:
     def make(scene: Scene) -> Scene:
         name = f"{scene.name}x"
         scene.bus.provision([replace(topic, readers=()) for topic in running_stage.topics(name)])
-        return Scene(scene.bus, name, scene.servers)
+        return replace(scene, name=name)
 
     return make
 
 
 @pytest.fixture
-def scene_on() -> Callable[[str], Scene]:
+def scene_on(until: Callable[..., None]) -> Callable[[str], Scene]:
     """A stage on the broker at an address."""
-    return lambda servers: make_scene(connect(servers, session_timeout_s=6.0), servers)
+    return lambda servers: make_scene(connect(servers, session_timeout_s=6.0), until, servers)
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """A real Triton, kept loaded with what is released."""
 
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,17 +28,15 @@ IMAGES = np.random.default_rng(7).random((3, 1, 16, 8), dtype=np.float32)
 class OwnTriton:
     """A Triton of this module alone, that a test may kill and start, and a client of it."""
 
-    def __init__(self, server: Any) -> None:
-        self.server = server
+    def __init__(self, server: Any, until: Callable[..., None]) -> None:
+        self.server, self.until = server, until
         self.repository = repository(server.folder)
         self.client = Triton(server.address)
         self.start()
 
     def start(self) -> None:
         self.server.start()
-        deadline_s = time.monotonic() + 90
-        while not self._answers():  # gRPC waits a while before it tries a lost server again
-            assert time.monotonic() < deadline_s
+        self.until(self._answers)  # gRPC waits a while before it tries a lost server again
 
     def _answers(self) -> bool:
         try:
@@ -56,8 +53,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def server(own_triton: Any) -> Iterator[OwnTriton]:
-    server = OwnTriton(own_triton)
+def server(own_triton: Any, until: Callable[..., None]) -> Iterator[OwnTriton]:
+    server = OwnTriton(own_triton, until)
     yield server
     server.client.close()
 

@@ -248,7 +248,7 @@ def minio_program() -> str:
     return str(program)
 
 
-def wait_until_answers(url: str, within_s: float = 60) -> None:
+def wait_until_answers(url: str, within_s: float = 90) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +23,6 @@ from .story import Story
 
 DEADLINE_S = 90.0
 N_IMAGES = 30
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {DEADLINE_S:.0f} s"
-        time.sleep(0.05)
 
 
 def story_of(site: str) -> Story:
@@ -94,9 +86,9 @@ class Console:
 
 
 @pytest.fixture
-def bus(kafka: str) -> KafkaBus:
+def bus(kafka: str, until: Callable[..., None]) -> KafkaBus:
     found = connect(kafka)
-    wait_until(lambda: provisioned(found), "topics")
+    until(lambda: provisioned(found))
     return found
 
 
@@ -110,7 +102,7 @@ def provisioned(bus: KafkaBus) -> bool:
 
 @pytest.mark.slow
 def test_a_console_that_is_killed_counts_nothing_twice_and_can_be_built_again(
-    kafka: str, bus: KafkaBus, tmp_path: Path
+    kafka: str, bus: KafkaBus, tmp_path: Path, until: Callable[..., None]
 ) -> None:
     site = f"site-{uuid.uuid4().hex[:8]}"
     story, console = story_of(site), Console(kafka, tmp_path)
@@ -119,15 +111,15 @@ def test_a_console_that_is_killed_counts_nothing_twice_and_can_be_built_again(
 
     with console.running(ended_by=signal.SIGKILL):
         publish(bus, story.records[:third])
-        wait_until(lambda: console.n_rows(site) > 0, "first images")
+        until(lambda: console.n_rows(site) > 0)
     with console.running(ended_by=signal.SIGKILL):
         publish(bus, story.records[third : 2 * third])
-        wait_until(lambda: console.n_rows(site) > N_IMAGES // 3, "more images")
+        until(lambda: console.n_rows(site) > N_IMAGES // 3)
     with console.running():
         publish(bus, story.records[2 * third :])
-        wait_until(lambda: console.n_rows(site, "classified") == N_IMAGES, "all answers")
-        wait_until(lambda: console.n_rows(site) == n_rows, "all conflicts")
-        wait_until(lambda: bool(console.ask("/api/summary")["is_current"]), "everything read")
+        until(lambda: console.n_rows(site, "classified") == N_IMAGES)
+        until(lambda: console.n_rows(site) == n_rows)
+        until(lambda: bool(console.ask("/api/summary")["is_current"]))
         told = console.rows(site)
         path = console.ask(f"/api/images/{site}-1")["path"]
 
@@ -138,7 +130,7 @@ def test_a_console_that_is_killed_counts_nothing_twice_and_can_be_built_again(
     for file in tmp_path.glob("console.sqlite*"):
         file.unlink()
     with console.running():
-        wait_until(lambda: console.n_rows(site) == n_rows, "built again")
-        wait_until(lambda: bool(console.ask("/api/summary")["is_current"]), "everything read again")
+        until(lambda: console.n_rows(site) == n_rows)
+        until(lambda: bool(console.ask("/api/summary")["is_current"]))
 
         assert console.rows(site) == told

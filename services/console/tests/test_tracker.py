@@ -1,5 +1,4 @@
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -52,15 +51,8 @@ def states(engine: Engine) -> list[str]:
         return [row["state"] for row in images(connection, 0)["images"]]
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_what_comes_onto_the_topics_is_in_the_table_soon_after(
-    bus: MemoryBus, engine: Engine, start: Callable[[Engine], Tracker]
+    bus: MemoryBus, engine: Engine, start: Callable[[Engine], Tracker], until: Callable[..., None]
 ) -> None:
     tracker = start(engine)
     story = Story()
@@ -68,9 +60,9 @@ def test_what_comes_onto_the_topics_is_in_the_table_soon_after(
 
     put(bus, story)
 
-    wait_until(lambda: states(engine) == ["classified"])
+    until(lambda: states(engine) == ["classified"])
     assert not tracker.is_current
-    wait_until(lambda: tracker.is_current)
+    until(lambda: tracker.is_current)
 
 
 def test_a_tracker_that_has_not_begun_is_not_current(bus: MemoryBus, engine: Engine) -> None:
@@ -83,7 +75,7 @@ def test_a_tracker_that_has_not_begun_is_not_current(bus: MemoryBus, engine: Eng
 
 
 def test_two_trackers_on_one_database_count_nothing_twice(
-    bus: MemoryBus, database: Callable[[], Engine], start: Callable[[Engine], Tracker]
+    bus: MemoryBus, database: Callable[[], Engine], start: Callable[[Engine], Tracker], until: Callable[..., None]
 ) -> None:
     engine = database()
     trackers = [start(engine), start(database())]
@@ -92,8 +84,8 @@ def test_two_trackers_on_one_database_count_nothing_twice(
         story.answer(f"image-{number}")
         put(bus, story)
 
-    wait_until(lambda: states(engine) == ["classified"] * 20)
-    wait_until(lambda: all(tracker.is_current for tracker in trackers))
+    until(lambda: states(engine) == ["classified"] * 20)
+    until(lambda: all(tracker.is_current for tracker in trackers))
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM events")).scalar() == 80
@@ -101,14 +93,14 @@ def test_two_trackers_on_one_database_count_nothing_twice(
 
 
 def test_a_topic_that_was_made_anew_stops_the_console_which_says_what_to_do(
-    database: Callable[[], Engine], bus: MemoryBus, start: Callable[[Engine], Tracker]
+    database: Callable[[], Engine], bus: MemoryBus, start: Callable[[Engine], Tracker], until: Callable[..., None]
 ) -> None:
     story = Story()
     story.answer("a")
     put(bus, story)
     engine = database()
     start(engine)
-    wait_until(lambda: states(engine) == ["classified"])
+    until(lambda: states(engine) == ["classified"])
     anew = MemoryBus()
     anew.provision(TOPICS)
 

@@ -3,8 +3,6 @@
 import io
 import secrets
 import socket
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -99,19 +97,6 @@ def as_file() -> Callable[[Dataset], bytes]:
         return stream.getvalue()
 
     return write
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """Waits until a condition holds, or fails at the deadline."""
-
-    def wait(condition: Callable[[], object], within_s: float = 90.0) -> None:
-        deadline, pause = time.monotonic() + within_s, threading.Event()
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not come true in time"
-            pause.wait(0.05)
-
-    return wait
 
 
 @pytest.fixture

@@ -388,32 +388,32 @@ def test_what_was_lossy_is_still_said_to_be(new_radiograph: Make, as_file: Write
 
 
 def test_the_stage_on_a_bus_in_memory_gives_each_record_one_outcome(
-    settings: IngestSettings, new_radiograph: Make, as_file: Write, eventually: Wait, caplog: pytest.LogCaptureFixture
+    settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     bus, store = MemoryBus(), MemoryStore()
     bus.provision(TOPICS)
     site = Site(store, State(None), [])
 
-    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, eventually)
+    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, until)
 
     assert not any("Planted" in one or "ZZ-1729" in one for one in caplog.messages)
 
 
 @pytest.mark.slow
 def test_the_stage_on_real_servers_gives_each_record_one_outcome(
-    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, eventually: Wait
+    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, until: Wait
 ) -> None:
     bus = connect(new_broker().address)  # on a shared one the doors' tests have left what this stage could not open
     bus.provision(TOPICS)
     store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
     site = Site(store, State(None), [])
 
-    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, eventually)
+    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, until)
 
 
 def _through_a_stage(
-    bus: Any, store: Store, site: Site, settings: IngestSettings, new_radiograph: Make, as_file: Write, eventually: Wait
+    bus: Any, store: Store, site: Site, settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait
 ) -> None:
     """Send a new image, a duplicate, a conflict, a copy under another UID and a broken file, twice."""
     first, conflict, copy, broken = new_radiograph(), new_radiograph(level=1500), new_radiograph(), new_radiograph()
@@ -430,7 +430,7 @@ def _through_a_stage(
     try:
         for one in received * 2:
             publisher.publish(Outgoing(IMAGE_RECEIVED, one), "")
-        eventually(lambda: _n_worked() - n_before >= 2 * len(contents), within_s=60)
+        until(lambda: _n_worked() - n_before >= 2 * len(contents))
     finally:
         stop.set()
         thread.join(30)
@@ -449,7 +449,7 @@ class Killed(BaseException):
 
 
 def test_an_image_that_kills_its_workers_is_set_aside_once_and_kills_nobody_when_it_comes_again(
-    settings: IngestSettings, new_radiograph: Make, as_file: Write, eventually: Wait, tmp_path: Path
+    settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait, tmp_path: Path
 ) -> None:
     bus, store, deaths = MemoryBus(), MemoryStore(), tmp_path / "deaths"
     bus.provision(TOPICS)
@@ -472,10 +472,10 @@ def test_an_image_that_kills_its_workers_is_set_aside_once_and_kills_nobody_when
     thread = threading.Thread(target=stage.run, args=(bus, stop))
     thread.start()
     try:
-        eventually(lambda: _n_worked() == n_before + 1)
+        until(lambda: _n_worked() == n_before + 1)
         n_deaths = len(deaths.read_text())
         bus.publisher().publish(Outgoing(IMAGE_RECEIVED, received), "")
-        eventually(lambda: _n_worked() == n_before + 2)
+        until(lambda: _n_worked() == n_before + 2)
     finally:
         stop.set()
         thread.join(30)

@@ -27,7 +27,7 @@ from osteon_ingest.settings import IngestSettings
 
 Make = Callable[..., Dataset]
 Write = Callable[[Dataset], bytes]
-Eventually = Callable[..., None]
+Until = Callable[..., None]
 DX = DigitalXRayImageStorageForPresentation
 CR = "1.2.840.10008.5.1.4.1.1.1"
 
@@ -108,7 +108,7 @@ def ask(association: Association, asked: Dataset, action: int = 1) -> Dataset:
 
 
 def test_what_was_received_is_committed_on_the_same_association(
-    door: Callable[..., int], told: Told, new_object: Make, eventually: Eventually
+    door: Callable[..., int], told: Told, new_object: Make, until: Until
 ) -> None:
     association = associate(door(), told)
     images = [new_object(), new_object()]
@@ -116,7 +116,7 @@ def test_what_was_received_is_committed_on_the_same_association(
         association.send_c_store(image)
 
     status = ask(association, asked := request(*images))
-    eventually(lambda: told.events)
+    until(lambda: told.events)
     association.release()
 
     (event_type, result), *others = told.events
@@ -132,7 +132,7 @@ def test_what_was_received_is_committed_on_the_same_association(
 
 def test_what_is_not_safe_fails_with_the_standards_reason(
     door: Callable[..., int], told: Told, threshold: Threshold, new_object: Make, as_file: Write, announcements: Any,
-    eventually: Eventually,
+    until: Until,
 ) -> None:  # fmt: skip
     association = associate(door(), told)
     safe, unknown, of_another_class, lost = (new_object() for _ in range(4))
@@ -145,7 +145,7 @@ def test_what_is_not_safe_fails_with_the_standards_reason(
     threshold.store.delete(ObjectRef(bucket=gone.bucket, key=gone.key))
 
     ask(association, request(safe, unknown, of_another_class, lost, no_image))
-    eventually(lambda: told.events)
+    until(lambda: told.events)
     association.release()
 
     event_type, result = told.events[0]
@@ -160,14 +160,14 @@ def test_what_is_not_safe_fails_with_the_standards_reason(
 
 
 def test_an_image_that_was_refused_for_now_is_not_committed(
-    door: Callable[..., int], told: Told, announcements: Any, new_object: Make, eventually: Eventually
+    door: Callable[..., int], told: Told, announcements: Any, new_object: Make, until: Until
 ) -> None:
     association = associate(door(), told)
     announcements.is_away = True
 
     refused = association.send_c_store(image := new_object())
     ask(association, request(image))
-    eventually(lambda: told.events)
+    until(lambda: told.events)
     association.release()
 
     assert refused.Status == 0xA700
@@ -175,14 +175,14 @@ def test_an_image_that_was_refused_for_now_is_not_committed(
 
 
 def test_images_may_be_sent_on_while_a_result_waits(
-    door: Callable[..., int], told: Told, new_object: Make, eventually: Eventually
+    door: Callable[..., int], told: Told, new_object: Make, until: Until
 ) -> None:
     association = associate(door(), told)
     association.send_c_store(image := new_object())
 
     ask(association, request(image))
     statuses = [association.send_c_store(new_object()).Status for _ in range(5)]
-    eventually(lambda: told.events)
+    until(lambda: told.events)
     association.release()
 
     assert statuses == [0x0000] * 5

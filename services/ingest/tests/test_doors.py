@@ -28,7 +28,7 @@ from osteon_ingest.seal import unseal
 
 Make = Callable[..., Dataset]
 Write = Callable[[Dataset], bytes]
-Eventually = Callable[..., None]
+Until = Callable[..., None]
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SITE_KEY = secrets.token_hex(32)
 
@@ -85,7 +85,7 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture
 def open_doors(
-    seaweedfs: Any, free_port: Callable[[], int], tmp_path: Path, eventually: Eventually
+    seaweedfs: Any, free_port: Callable[[], int], tmp_path: Path, until: Until
 ) -> Iterator[Callable[..., Doors]]:
     opened: list[Doors] = []
 
@@ -109,7 +109,7 @@ def open_doors(
         }
         doors = Doors(environment, tmp_path / f"doors-{len(opened)}.log")
         opened.append(doors)
-        eventually(lambda: doors.process.poll() is not None or doors.get("/readyz") == "ready\n")
+        until(lambda: doors.process.poll() is not None or doors.get("/readyz") == "ready\n")
         return doors
 
     yield start
@@ -128,7 +128,7 @@ def test_images_come_in_by_every_door(
     seaweedfs: Any,
     new_object: Make,
     as_file: Write,
-    eventually: Eventually,
+    until: Until,
 ) -> None:
     doors = open_doors(kafka)
     by_dimse, by_stow, by_folder = new_object(), new_object(), new_object()
@@ -136,7 +136,7 @@ def test_images_come_in_by_every_door(
     assert doors.send(by_dimse) == [0x0000]
     assert doors.post(as_file(by_stow)).status_code == 200
     (doors.folder / "a.dcm").write_bytes(as_file(by_folder))
-    eventually(lambda: (doors.folder / "done" / "a.dcm").exists())
+    until(lambda: (doors.folder / "done" / "a.dcm").exists())
 
     keys = Keys.from_site_key(SITE_KEY)
     announced = {image.image_id: image for image in doors.announced()}
@@ -154,7 +154,7 @@ def test_no_image_is_called_safe_while_the_broker_is_away(
     new_broker: Callable[[], Any],
     new_object: Make,
     as_file: Write,
-    eventually: Eventually,
+    until: Until,
 ) -> None:
     broker = new_broker()
     doors = open_doors(broker.address)
@@ -169,9 +169,9 @@ def test_no_image_is_called_safe_while_the_broker_is_away(
         assert posting.result().status_code == 503
     assert (doors.folder / "a.dcm").exists()
     broker.start()
-    eventually(lambda: doors.send(kept) == [0x0000])  # a door asks every second whether what was away is back
-    eventually(lambda: doors.post(as_file(posted)).status_code == 200)
-    eventually(lambda: (doors.folder / "done" / "a.dcm").exists(), within_s=60)
+    until(lambda: doors.send(kept) == [0x0000])  # a door asks every second whether what was away is back
+    until(lambda: doors.post(as_file(posted)).status_code == 200)
+    until(lambda: (doors.folder / "done" / "a.dcm").exists())
 
     keys = Keys.from_site_key(SITE_KEY)
     names = {image.image_id for image in doors.announced()}
@@ -196,20 +196,20 @@ def test_no_image_is_announced_while_the_store_is_away(
 
 @pytest.mark.slow
 def test_workers_that_are_killed_lose_nothing_and_close_no_port(
-    open_doors: Callable[..., Doors], kafka: str, new_object: Make, eventually: Eventually
+    open_doors: Callable[..., Doors], kafka: str, new_object: Make, until: Until
 ) -> None:
     doors = open_doors(kafka)
     images = [new_object() for _ in range(30)]
 
     def deliver(image: Dataset) -> None:
         """As a modality does: what is not called safe is sent again."""
-        eventually(lambda: doors.send(image) == [0x0000], within_s=60)
+        until(lambda: doors.send(image) == [0x0000])
 
     def kill_workers() -> None:
         for _ in range(3):
             workers = [one for one in doors.process.children() if "receive-dimse" in one.cmdline()]
             workers[0].send_signal(signal.SIGKILL)
-            eventually(lambda: len([one for one in doors.process.children() if one.status() != "zombie"]) >= 4)
+            until(lambda: len([one for one in doors.process.children() if one.status() != "zombie"]) >= 4)
 
     with ThreadPoolExecutor(4) as pool:
         killing = pool.submit(kill_workers)
@@ -247,9 +247,7 @@ def test_what_a_dying_receiver_left_in_the_inbox_is_announced(
 
 
 @pytest.mark.slow
-def test_doors_that_die_leave_no_worker_behind(
-    open_doors: Callable[..., Doors], kafka: str, eventually: Eventually
-) -> None:
+def test_doors_that_die_leave_no_worker_behind(open_doors: Callable[..., Doors], kafka: str, until: Until) -> None:
     doors = open_doors(kafka)
     workers = doors.process.children()
 

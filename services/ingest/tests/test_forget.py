@@ -46,10 +46,10 @@ def settings() -> IngestSettings:
 
 
 @pytest.fixture
-def site(settings: IngestSettings, eventually: Wait) -> Site:
+def site(settings: IngestSettings, until: Wait) -> Site:
     bus = MemoryBus()
     bus.provision(TOPICS)
-    return Site(bus, MemoryStore(), settings, eventually)
+    return Site(bus, MemoryStore(), settings, until)
 
 
 @pytest.fixture
@@ -87,13 +87,13 @@ def test_nothing_of_a_patient_is_left_and_all_of_another_one_is(
 
 @pytest.mark.slow
 def test_nothing_of_a_patient_is_left_on_real_servers(
-    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, eventually: Wait
+    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, until: Wait
 ) -> None:
     kafka = new_broker().address
     bus = connect(kafka)
     bus.provision(TOPICS)
     store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
-    site = Site(bus, store, settings, eventually)
+    site = Site(bus, store, settings, until)
 
     _check_forgetting(site, new_radiograph, as_file)
 

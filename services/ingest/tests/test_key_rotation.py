@@ -30,11 +30,11 @@ Write = Callable[[Dataset], bytes]
 
 
 @pytest.fixture
-def site(eventually: Wait) -> Site:
+def site(until: Wait) -> Site:
     bus = MemoryBus()
     bus.provision(TOPICS)
     settings = read_settings(IngestSettings, {}, site="test", site_key=OLD_SECRET)
-    return Site(bus, MemoryStore(), settings, eventually)
+    return Site(bus, MemoryStore(), settings, until)
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_an_exception_that_carries_a_value_leaks_nothing(
     new_radiograph: Make,
     as_file: Write,
     said: Callable[[], str],
-    eventually: Wait,
+    until: Wait,
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
@@ -159,7 +159,7 @@ def test_an_exception_that_carries_a_value_leaks_nothing(
     thread.start()
     try:
         receive(threshold, DOOR_DIMSE, as_file(new_radiograph()))
-        eventually(lambda: bus.read([DEAD_LETTER, IMAGE_SET_ASIDE]))
+        until(lambda: bus.read([DEAD_LETTER, IMAGE_SET_ASIDE]))
     finally:
         stop.set()
         thread.join(30)
@@ -185,7 +185,7 @@ def test_a_worker_that_dies_with_an_image_in_hand_leaks_nothing(
     new_radiograph: Make,
     as_file: Write,
     said: Callable[[], str],
-    eventually: Wait,
+    until: Wait,
     death: str,
 ) -> None:
     """The subprocess that works an image alone, as `osteon.bus.isolate` starts it; here it dies of it."""
@@ -218,7 +218,7 @@ run("ingest-work-one", Settings, lambda settings, stop: work_one(work))
     thread = threading.Thread(target=stage.run, args=(bus, stop))
     thread.start()
     try:
-        eventually(lambda: bus.read([IMAGE_SET_ASIDE, DEAD_LETTER]), within_s=90)
+        until(lambda: bus.read([IMAGE_SET_ASIDE, DEAD_LETTER]))
     finally:
         stop.set()
         thread.join(30)

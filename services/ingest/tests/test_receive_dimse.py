@@ -322,7 +322,7 @@ def test_a_peer_that_breaks_the_protocol_is_cut_off_and_the_next_one_is_served(
 
 
 def test_a_command_of_another_kind_on_a_context_of_storage_is_not_understood(
-    port: int, eventually: Callable[..., None]
+    port: int, until: Callable[..., None]
 ) -> None:
     association = associate(port)
     statuses: list[int] = []
@@ -333,5 +333,5 @@ def test_a_command_of_another_kind_on_a_context_of_storage_is_not_understood(
 
     association.dimse.send_msg(create, 1)
 
-    eventually(lambda: statuses == [0xC000])
+    until(lambda: statuses == [0xC000])
     association.abort()

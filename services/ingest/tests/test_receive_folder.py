@@ -30,41 +30,41 @@ def watched(threshold: Threshold, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_complete_file_is_received_and_moved(
-    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     (watched / "of today").mkdir()
     data = as_file(new_object())
 
     (watched / "of today" / "a.dcm").write_bytes(data)
 
-    eventually(lambda: (watched / "done" / "of today" / "a.dcm").exists())
+    until(lambda: (watched / "done" / "of today" / "a.dcm").exists())
     assert (watched / "done" / "of today" / "a.dcm").read_bytes() == data
     assert not (watched / "of today" / "a.dcm").exists()
     assert [image.door for image in announcements.images] == [DOOR_FOLDER]
 
 
-def test_what_is_refused_is_moved_with_its_reason(watched: Path, eventually: Callable[..., None]) -> None:
+def test_what_is_refused_is_moved_with_its_reason(watched: Path, until: Callable[..., None]) -> None:
     (watched / "a.pdf").write_bytes(b"%PDF-1.7")
 
-    eventually(lambda: (watched / "refused" / "a.pdf").exists())
+    until(lambda: (watched / "refused" / "a.pdf").exists())
     assert (watched / "refused" / "a.pdf.txt").read_text().startswith("not-dicom: ")
 
 
 @pytest.mark.slow
 def test_a_file_that_cant_be_moved_does_not_close_the_door(
-    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     (watched / ("a" * 252)).write_bytes(b"%PDF-1.7")  # no name is left for the text with the reason
     (watched / "b.dcm").write_bytes(as_file(new_object()))
 
-    eventually(lambda: (watched / "done" / "b.dcm").exists())
+    until(lambda: (watched / "done" / "b.dcm").exists())
     (watched / "c.dcm").write_bytes(as_file(new_object()))
-    eventually(lambda: (watched / "done" / "c.dcm").exists())
+    until(lambda: (watched / "done" / "c.dcm").exists())
     assert len(announcements.images) == 2
 
 
 def test_a_file_that_changes_while_it_is_received_is_received_again(
-    threshold: Threshold, tmp_path: Path, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    threshold: Threshold, tmp_path: Path, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     path, whole = tmp_path / "slow.dcm", as_file(new_object())
     path.write_bytes(whole[:-2000])
@@ -82,7 +82,7 @@ def test_a_file_that_changes_while_it_is_received_is_received_again(
     watcher = threading.Thread(target=watch_folder, args=(tmp_path, 0.05, slow, stop))
     watcher.start()
     try:
-        eventually(lambda: len(announced) >= 2)
+        until(lambda: len(announced) >= 2)
     finally:
         stop.set()
         watcher.join(20)
@@ -91,7 +91,7 @@ def test_a_file_that_changes_while_it_is_received_is_received_again(
 
 
 def test_a_file_that_still_grows_is_not_touched(
-    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     data = as_file(new_object())
     with (watched / "slow.dcm").open("wb", buffering=0) as file:
@@ -100,20 +100,20 @@ def test_a_file_that_still_grows_is_not_touched(
             os.utime(watched / "slow.dcm", ns=(at, at))
     (watched / "marker").write_bytes(b"junk")
 
-    eventually(lambda: (watched / "done" / "slow.dcm").exists())
+    until(lambda: (watched / "done" / "slow.dcm").exists())
 
     assert (watched / "done" / "slow.dcm").read_bytes() == data
     assert len(announcements.images) == 1
 
 
 def test_hidden_and_partial_files_are_left_alone(
-    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     (watched / ".hidden.dcm").write_bytes(as_file(new_object()))
     (watched / "b.dcm.part").write_bytes(as_file(new_object()))
     (watched / "c.dcm").write_bytes(as_file(new_object()))
 
-    eventually(lambda: (watched / "done" / "c.dcm").exists())
+    until(lambda: (watched / "done" / "c.dcm").exists())
 
     assert (watched / ".hidden.dcm").exists()
     assert (watched / "b.dcm.part").exists()
@@ -121,37 +121,37 @@ def test_hidden_and_partial_files_are_left_alone(
 
 
 def test_a_file_stays_while_the_bus_is_away(
-    watched: Path, announcements: Any, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, announcements: Any, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     announcements.is_away = True
     (watched / "a.dcm").write_bytes(as_file(new_object()))
     (watched / "junk").write_bytes(b"junk")
-    eventually(lambda: (watched / "refused" / "junk").exists())
+    until(lambda: (watched / "refused" / "junk").exists())
 
     assert (watched / "a.dcm").exists()
     announcements.is_away = False
 
-    eventually(lambda: (watched / "done" / "a.dcm").exists())
+    until(lambda: (watched / "done" / "a.dcm").exists())
     assert len(announcements.images) == 1
 
 
 def test_a_second_file_of_the_same_name_does_not_replace_the_first(
-    watched: Path, new_object: Make, as_file: Write, eventually: Callable[..., None]
+    watched: Path, new_object: Make, as_file: Write, until: Callable[..., None]
 ) -> None:
     first, second = as_file(new_object()), as_file(new_object())
     (watched / "a.dcm").write_bytes(first)
-    eventually(lambda: (watched / "done" / "a.dcm").exists())
+    until(lambda: (watched / "done" / "a.dcm").exists())
 
     (watched / "a.dcm").write_bytes(second)
 
-    eventually(lambda: (watched / "done" / "a.dcm.1").exists())
+    until(lambda: (watched / "done" / "a.dcm.1").exists())
     assert (watched / "done" / "a.dcm").read_bytes() == first
 
 
 def test_two_processes_do_not_watch_the_same_folder(
-    watched: Path, threshold: Threshold, eventually: Callable[..., None]
+    watched: Path, threshold: Threshold, until: Callable[..., None]
 ) -> None:
-    eventually(lambda: (watched / ".lock").exists())
+    until(lambda: (watched / ".lock").exists())
 
     with pytest.raises(Fatal, match="OSTEON_FOLDER"):
         watch_folder(watched, 0.05, threshold, threading.Event())
