@@ -69,9 +69,10 @@ def test_what_is_planted_is_in_no_place_behind_the_doors(stack: Stack, osteon: O
 
     url = f"http://{HOST}:{stack.ports.stow}/dicomweb/studies"
     answers = list(send_by_stow([*parcels, Parcel(cut, "stow")], url))
-    for process, part in processes_of(stack.folder).items():
-        if part == "accept":
-            process.send_signal(signal.SIGABRT)  # with images in hand
+    accepting = [process for process, part in processes_of(stack.folder).items() if part == "accept"]
+    assert accepting
+    for process in accepting:
+        process.send_signal(signal.SIGABRT)  # with images in hand, if it did not finish them yet
     waited = osteon("track", "--wait", "--timeout-s", "120")
 
     assert [answer.text for answer in answers] == [""] * len(answers)

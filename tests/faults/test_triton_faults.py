@@ -198,9 +198,11 @@ def test_a_triton_that_dies_and_comes_back_empty_is_waited_for_until_it_is_loade
 def test_a_backend_that_is_killed_is_loaded_anew_and_costs_no_image(
     scene: Scene, own_triton: Any, until: Until, reconciling: None
 ) -> None:
-    for process in psutil.Process(own_triton.process.pid).children(recursive=True):
-        if process.name() == STUB:
-            process.kill()
+    children = psutil.Process(own_triton.process.pid).children(recursive=True)
+    backends = [process for process in children if process.name() == STUB]
+    assert backends
+    for backend in backends:
+        backend.kill()
     ids = scene.send(*[WELL] * 8)
     until(lambda: len(scene.outcomes()) == len(ids))
 

@@ -1,11 +1,11 @@
-"""How much burnt-in text is found, and how many images are set aside for nothing: `python -m … FOLDER [N_IMAGES]`.
+"""How much burnt-in text is found, and how many images are set aside for nothing.
 
 Every image of the folder (DICOM, JPEG, PNG) is searched as it is. In those that pass, made-up words are planted, one
 at a time: in the middle, where the anatomy is, and at the margin; upright and turned; at five sizes. A planted text is
 hidden if the image is set aside, or if nine tenths of its pixels are masked.
 """
 
-import sys
+import argparse
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -43,11 +43,16 @@ class Case:
 
 def main() -> None:
     """Prints the share of planted texts that end hidden, and the images that are set aside as they are."""
-    folder, n_images = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else sys.maxsize
+    parser = argparse.ArgumentParser(prog="python -m osteon_ingest.measure_burnt_in", description=__doc__)
+    parser.add_argument("folder", type=Path, help="images, none of which holds text")
+    parser.add_argument("n_images", type=int, nargs="?", help="only the first so many (all)")
+    given = parser.parse_args()
     rng = np.random.default_rng(0)
     hidden: Counter[tuple[str, float]] = Counter()
     tried: Counter[tuple[str, float]] = Counter()
-    set_aside, seconds, names = [], 0.0, _names(folder)[:n_images]
+    set_aside, seconds, names = [], 0.0, _names(given.folder)[: given.n_images]
+    if not names:
+        parser.error(f"{given.folder} holds no .dcm, .jpg, .jpeg or .png")
     for name in names:
         stored = _read(name)
         begun = time.process_time()
