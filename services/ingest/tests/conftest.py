@@ -100,8 +100,18 @@ def as_file() -> Callable[[Dataset], bytes]:
 
 
 @pytest.fixture
-def unused_port() -> int:
+def free_port() -> Callable[[], int]:
+    """Finds a port that nobody listens on; another one each time."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture
+def unused_port(free_port: Callable[[], int]) -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()

@@ -74,16 +74,6 @@ class Doors:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
-
-
-@pytest.fixture
 def open_doors(
     seaweedfs: Any, free_port: Callable[[], int], tmp_path: Path, until: Until
 ) -> Iterator[Callable[..., Doors]]:
@@ -116,8 +106,8 @@ def open_doors(
     for doors in opened:
         children = doors.process.children() if doors.process.is_running() else []
         doors.process.terminate()
-        doors.process.wait(40)
-        assert not psutil.wait_procs(children, timeout=5)[1]
+        doors.process.wait(90)
+        assert not psutil.wait_procs(children, timeout=60)[1]
         sys.stderr.write(doors.log.read_text())
 
 
@@ -254,7 +244,7 @@ def test_doors_that_die_leave_no_worker_behind(open_doors: Callable[..., Doors],
     doors.process.kill()
 
     assert len(workers) == 4
-    assert not psutil.wait_procs(workers, timeout=60)[1]  # they may still be starting
+    assert not psutil.wait_procs(workers, timeout=90)[1]  # they may still be starting
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_a_part_of_another_type_is_refused(url: str) -> None:
 @pytest.mark.parametrize("limits", [{"stow_silence_timeout_s": 0.3}])
 def test_a_silent_sender_is_given_up(url: str) -> None:
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port or 0), timeout=20) as sender:
+    with socket.create_connection((address.host, address.port or 0), timeout=90) as sender:
         head = f"POST {address.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {RELATED['content-type']}\r\n"
         sender.sendall(f"{head}Content-Length: 500\r\n\r\n--xyz\r\n".encode())
 
@@ -180,7 +180,7 @@ def test_a_silent_sender_is_given_up(url: str) -> None:
 @pytest.mark.parametrize("limits", [{"stow_silence_timeout_s": 0.3}])
 def test_a_sender_that_never_ends_its_headers_is_given_up(url: str, new_object: Make, as_file: Write) -> None:
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port or 0), timeout=20) as sender:
+    with socket.create_connection((address.host, address.port or 0), timeout=90) as sender:
         sender.sendall(b"POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nX: ")
 
         assert sender.recv(1000) == b""
@@ -190,7 +190,7 @@ def test_a_sender_that_never_ends_its_headers_is_given_up(url: str, new_object: 
 
 def test_headers_without_end_are_cut_off(url: str) -> None:
     address = httpx.URL(url)
-    with socket.create_connection((address.host, address.port or 0), timeout=20) as sender:
+    with socket.create_connection((address.host, address.port or 0), timeout=90) as sender:
         sender.sendall(b"POST /dicomweb/studies HTTP/1.1\r\nX: ")
         with pytest.raises(ConnectionError):
             sender.sendall(b"y" * 100_000_000)
