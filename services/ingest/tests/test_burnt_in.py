@@ -150,7 +150,9 @@ def test_nine_of_ten_planted_texts_are_found_in_large_images() -> None:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("n_turns", range(4))
 @pytest.mark.parametrize("height", [16, 30])
-def test_a_name_in_letters_of_16_pixels_or_more_does_not_stay_wherever_it_lies(place: str, n_turns: int, height: int) -> None:
+def test_a_name_in_letters_of_16_pixels_or_more_does_not_stay_wherever_it_lies(
+    place: str, n_turns: int, height: int
+) -> None:
     pixels = leg(1200, 900, n_turns)
 
     canvas = planted(pixels, Case("PLANTED ANNA", height, place, n_turns), np.random.default_rng(height))
