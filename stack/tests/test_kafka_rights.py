@@ -154,7 +154,7 @@ def test_who_is_not_known_hears_nothing(locked: Locked, login: Login) -> None:
     brokers = Brokers((f"{HOST}:{locked.ports.kafka}",), login)
 
     with pytest.raises(KafkaError):
-        KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
+        brokers.client(KafkaAdminClient, bootstrap_timeout_ms=2000)
 
 
 def test_a_wrong_password_is_told_by_its_user_and_not_by_itself(locked: Locked) -> None:
@@ -173,7 +173,7 @@ def test_the_controller_rules_for_nobody_without_the_administrators_password(loc
         brokers = Brokers((f"{HOST}:{locked.ports.kafka_controller}",), login)
 
         with pytest.raises(KafkaError):
-            KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
+            brokers.client(KafkaAdminClient, bootstrap_timeout_ms=2000)
 
 
 def test_the_commands_speak_to_a_locked_kafka(locked: Locked) -> None:
@@ -208,7 +208,7 @@ def test_a_broker_of_another_authority_is_not_believed(locked: Locked) -> None:
     brokers = Brokers((f"localhost:{locked.ports.prometheus}",), login)
 
     with pytest.raises(KafkaError):
-        KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=2000)
+        brokers.client(KafkaAdminClient, bootstrap_timeout_ms=2000)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from osteon.errors import Fatal, Passing, Poison
 from osteon.store import S3Store, connect
+from osteon.store.ref import refer
 from osteon_stack.part import spawn, stop, wait_ready
 from osteon_stack.ports import HOST, free_ports
 from osteon_stack.seaweedfs import make_buckets, seaweedfs
@@ -151,6 +152,24 @@ def test_what_no_waiting_mends_is_fatal(
 
     with pytest.raises(Fatal, match=text):
         store.put("images", b"x", "text/plain")
+
+
+def test_an_object_that_is_gone_when_the_store_is_back_is_not_tried_for_ever(
+    answering: list[tuple[int, str, str]],
+) -> None:
+    now_s = [0.0]
+    store = S3Store(connect(answering[0][2], "access", "secret")._client, lambda: now_s[0])
+    ref = refer("images", None, b"x", "text/plain")
+    answering.append((503, "SlowDown", ""))
+    with pytest.raises(Passing):
+        store.get(ref)
+
+    answering.append((404, "NoSuchKey", ""))
+    store.probe()
+    now_s[0] += 1000.0
+    answering.append((403, "AccessDenied", ""))  # of the object it would be Fatal
+
+    store.probe()
 
 
 def test_an_object_that_grew_is_not_read_to_its_end(server: OwnServer) -> None:

@@ -74,7 +74,7 @@ def grant(folder: Path, ports: Ports) -> None:
     logins = {name: kafka_login(folder, name) for name in RIGHTS}
     users = [UserScramCredentialUpsertion(name, one.mechanism, one.password) for name, one in logins.items()]
     try:
-        with KafkaAdminClient(**brokers.options) as admin:
+        with brokers.client(KafkaAdminClient) as admin:
             failed = {name: error for name, error in admin.alter_user_scram_credentials(users).items() if error}
             rights = [one for name, allowed in RIGHTS.items() for one in _acls(f"User:{name}", allowed)]
             refused = admin.create_acls(rights)["failed"]

@@ -190,8 +190,8 @@ class KafkaPublisher:
             self._lock.release()
 
     def _connected(self) -> KafkaProducer:
-        return KafkaProducer(
-            **self._brokers.options,
+        return self._brokers.client(
+            KafkaProducer,
             bootstrap_timeout_ms=int(1000 * self._patience.request_s),
             acks="all",
             enable_idempotence=True,
@@ -303,8 +303,8 @@ class _Follower:
 
 
 def _plain_consumer(brokers: Brokers, isolation_level: str, fetch_max_wait_ms: int) -> KafkaConsumer:
-    return KafkaConsumer(
-        **brokers.options,
+    return brokers.client(
+        KafkaConsumer,
         group_id=None,
         auto_offset_reset="none",
         enable_auto_commit=False,

@@ -53,8 +53,8 @@ class KafkaReader:
         self._session_s = session_s
         self._epoch = _Epoch()
         try:
-            self._consumer = KafkaConsumer(
-                **brokers.options,
+            self._consumer = brokers.client(
+                KafkaConsumer,
                 group_id=group,
                 # A restarted instance takes its partitions up again at once, and fences who had its name.
                 group_instance_id=instance,

@@ -30,7 +30,7 @@ def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> No
     deadline = time.monotonic() + SETTLING_S
     while True:
         try:
-            with KafkaAdminClient(**brokers.options) as admin:
+            with brokers.client(KafkaAdminClient) as admin:
                 _create(admin, topics, replication)
                 for topic in topics:
                     _begin_readers(admin, topic)
@@ -101,7 +101,7 @@ def probe(brokers: Brokers) -> None:
     limit_ms = int(1000 * PROBE_S)
     try:
         # Made, it has asked where the brokers are: more would take rights that few users have.
-        KafkaAdminClient(**brokers.options, bootstrap_timeout_ms=limit_ms, request_timeout_ms=limit_ms).close()
+        brokers.client(KafkaAdminClient, bootstrap_timeout_ms=limit_ms, request_timeout_ms=limit_ms).close()
     except KafkaError as error:
         raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
 
@@ -109,7 +109,7 @@ def probe(brokers: Brokers) -> None:
 def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:
     """What differs from the table, and what to do. Raises Passing if the broker can't be reached."""
     try:
-        with KafkaAdminClient(**brokers.options) as admin:
+        with brokers.client(KafkaAdminClient) as admin:
             return list(_differences(admin, topics))
     except KafkaError as error:
         raise Passing("bus", f"the topics can't be checked: {type(error).__name__}: {error}") from None

@@ -60,8 +60,8 @@ class KafkaWriter:
         self._discard()
         deadline = time.monotonic() + self._patience.commit_s
         try:
-            self._producer = KafkaProducer(
-                **self._brokers.options,
+            self._producer = self._brokers.client(
+                KafkaProducer,
                 bootstrap_timeout_ms=int(1000 * self._patience.request_s),
                 transactional_id=self._id,
                 transaction_timeout_ms=int(1000 * self._patience.transaction_s),

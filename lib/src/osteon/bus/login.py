@@ -2,9 +2,12 @@
 
 import contextlib
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from kafka.net.compat import KafkaNetClient
 
 from osteon.errors import Fatal
 from osteon.runtime import Settings
@@ -14,6 +17,8 @@ __all__ = ["Brokers", "Login", "login_of"]
 
 # Of a user that it does not know, kafka-python says in the end only that time is up.
 OUT_OF_TIME = "KafkaTimeoutError"
+
+Client = TypeVar("Client")
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,28 @@ class Brokers:
     servers: tuple[str, ...]
     login: Login = Login()
 
+    def client(self, kind: Callable[..., Client], **options: Any) -> Client:
+        """A client of kafka-python, of that `kind`. Raises KafkaError, and Fatal if a certificate can't be read.
+
+        One that reaches no broker raises without closing what it opened: a thread and sockets for each try of an
+        outage, until the process may open no more.
+        """
+        opened: list[KafkaNetClient] = []
+
+        def kept(**configs: Any) -> KafkaNetClient:
+            opened.append(KafkaNetClient(**configs))
+            return opened[-1]
+
+        try:
+            return kind(kafka_client=kept, **self.options, **options)
+        except BaseException:
+            for one in opened:
+                one.close()
+            raise
+
     @property
     def options(self) -> dict[str, Any]:
-        """What each client of kafka-python is made with. Raises Fatal if a certificate can't be read."""
+        """Where and as whom, as kafka-python spells it. Raises Fatal if a certificate can't be read."""
         login = self.login
         options: dict[str, Any] = {"bootstrap_servers": list(self.servers), "security_protocol": login.protocol}
         if login.protocol.endswith("SSL"):

@@ -134,14 +134,15 @@ class S3Store(Store):
             self._fetch(probe)
             if size_bytes:  # what is nearly full shall not be filled by this
                 self.delete(probe)
-        for bucket, unread in list(self._unread.items()):
+        failed = list(self._unread.items())
+        for bucket, unread in failed:
             if unread.is_waited_for(self._clock()):
                 with suppress(Poison):  # deleted meanwhile: the store is well
                     self._read(unread.ref)
             else:
                 self.exists(unread.ref)  # raises if it is not one object, but the store that is away
                 LOGGER.error("an object can't be read, though the store answers", extra={"bucket": bucket})
-        if not self._written and not self._unread:
+        if not self._written and not failed:
             with suppress(Fatal), translated("(any)"):  # a refusal is an answer
                 self._client.list_buckets()
 
@@ -171,16 +172,22 @@ class S3Store(Store):
     def _read(self, ref: ObjectRef) -> bytes:
         try:
             data = self._fetch(ref)
+        except Poison:  # an answer, too
+            self._was_answered(ref)
+            raise
         except Passing:
             now = self._clock()
             before = self._unread.get(ref.bucket)
             since = before.since if before and now - before.last < READ_PATIENCE_S else now
             self._unread[ref.bucket] = Unread(ref, since, now)
             raise
+        self._was_answered(ref)
+        return data
+
+    def _was_answered(self, ref: ObjectRef) -> None:
         unread = self._unread.get(ref.bucket)
         if unread is not None and unread.ref == ref:
-            del self._unread[ref.bucket]
-        return data
+            self._unread.pop(ref.bucket, None)  # another thread may have done so
 
     def _fetch(self, ref: ObjectRef) -> bytes:
         with translated(ref.bucket):

@@ -156,7 +156,7 @@ def n_unread(brokers: Brokers) -> int:
 
     Doors write outside of transactions, so that the offsets of their topic count records.
     """
-    admin = KafkaAdminClient(**brokers.options)
+    admin = brokers.client(KafkaAdminClient)
     try:
         committed = admin.list_group_offsets("accept")["accept"]
         places = [place for place in committed if place.topic == IMAGE_RECEIVED.name]
