@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,12 +26,12 @@ def bus() -> MemoryBus:
 
 
 @pytest.fixture
-def start(bus: MemoryBus) -> Iterator[Callable[[Engine], Tracker]]:
+def start(bus: MemoryBus) -> Iterator[Callable[..., Tracker]]:
     """Starts trackers, which are stopped after the test."""
     stop, threads = threading.Event(), list[threading.Thread]()
 
-    def start_one(engine: Engine) -> Tracker:
-        tracker = Tracker(engine, bus, Health())
+    def start_one(engine: Engine, clock: Callable[[], float] = time.monotonic) -> Tracker:
+        tracker = Tracker(engine, bus, Health(), clock)
         threads.append(threading.Thread(target=tracker.run, args=(stop,)))
         threads[-1].start()
         return tracker
@@ -52,9 +53,10 @@ def states(engine: Engine) -> list[str]:
 
 
 def test_what_comes_onto_the_topics_is_in_the_table_soon_after(
-    bus: MemoryBus, engine: Engine, start: Callable[[Engine], Tracker], until: Callable[..., None]
+    bus: MemoryBus, engine: Engine, start: Callable[..., Tracker], until: Callable[..., None]
 ) -> None:
-    tracker = start(engine)
+    now = [0.0]
+    tracker = start(engine, lambda: now[0])
     story = Story()
     story.answer("image-1")
 
@@ -62,6 +64,7 @@ def test_what_comes_onto_the_topics_is_in_the_table_soon_after(
 
     until(lambda: states(engine) == ["classified"])
     assert not tracker.is_current
+    now[0] += 2 * QUIET_S
     until(lambda: tracker.is_current)
 
 
@@ -75,7 +78,7 @@ def test_a_tracker_that_has_not_begun_is_not_current(bus: MemoryBus, engine: Eng
 
 
 def test_two_trackers_on_one_database_count_nothing_twice(
-    bus: MemoryBus, database: Callable[[], Engine], start: Callable[[Engine], Tracker], until: Callable[..., None]
+    bus: MemoryBus, database: Callable[[], Engine], start: Callable[..., Tracker], until: Callable[..., None]
 ) -> None:
     engine = database()
     trackers = [start(engine), start(database())]
@@ -93,7 +96,7 @@ def test_two_trackers_on_one_database_count_nothing_twice(
 
 
 def test_a_topic_that_was_made_anew_stops_the_console_which_says_what_to_do(
-    database: Callable[[], Engine], bus: MemoryBus, start: Callable[[Engine], Tracker], until: Callable[..., None]
+    database: Callable[[], Engine], bus: MemoryBus, start: Callable[..., Tracker], until: Callable[..., None]
 ) -> None:
     story = Story()
     story.answer("a")
