@@ -5,7 +5,9 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from osteon.contracts.topics import (
     IMAGE_KNOWN,
     TOPICS,
 )
+from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.store import MemoryStore
 from osteon.store import connect as connect_store
@@ -36,6 +39,7 @@ SECRET = secrets.token_hex(32)
 KEYS = Keys.from_site_key(SECRET, epoch="2")
 BOTH = dataclasses.replace(KEYS, former=(OLD,))
 HERS, HIS = "ZZ-1729", "ZZ-1730"
+TOKEN = secrets.token_hex(32)
 Make = Callable[..., Dataset]
 Write = Callable[[Dataset], bytes]
 
@@ -110,6 +114,8 @@ def test_nothing_of_a_patient_is_left_on_real_servers(
     }
     environment.pop("OSTEON_CONSOLE_URL", None)
 
+    audited: list[bool] = []
+
     def command(*arguments: str) -> str:
         """`osteon patient forget`, as a user types it."""
         osteon = str(Path(sys.executable).with_name("osteon"))
@@ -119,9 +125,11 @@ def test_nothing_of_a_patient_is_left_on_real_servers(
         )  # fmt: skip
         assert told.returncode == 0, told.stdout + told.stderr
         assert HIS not in told.stdout + told.stderr
+        audited.append("Patient Record" in told.stderr)
         return " ".join(told.stdout.split())
 
     assert "bucket inbox 2 would be deleted" in command("--dry-run")
+    assert audited == [True]  # it looked into the vault
     assert not site.find(HIS, KEYS).is_empty
     with site.running(KEYS):
         told = command()
@@ -240,3 +248,47 @@ def _harmonize(site: Site, uid: str, *, says: bool) -> None:
         publisher = site.bus.publisher()
         publisher.publish(Outgoing(IMAGE_HARMONIZED, done))
         publisher.close()
+
+
+@pytest.fixture
+def strict_console() -> Iterator[tuple[str, list[int]]]:
+    """A console's address that knows no image and answers TOKEN alone, and the statuses that it gave."""
+    given: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            given.append(404 if self.headers["Authorization"] == f"Bearer {TOKEN}" else 401)
+            self.send_error(given[-1])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_address[1]}", given
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.mark.parametrize(("token", "told"), [(TOKEN, "gone"), ("wrong", "OSTEON_CONSOLE_TOKEN"), ("", "knows no such")])
+def test_a_locked_console_is_asked_with_the_token_and_without_one_only_once(
+    site: Site, strict_console: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch, token: str, told: str
+) -> None:
+    url, given = strict_console
+    monkeypatch.setenv("OSTEON_CONSOLE_URL", url)
+    monkeypatch.setenv("OSTEON_CONSOLE_TOKEN", token)
+    found = site.find(HERS, KEYS)
+    found.images.add("0" * 32)
+
+    places = _by_name(forget(found, site.bus, site.store, "test", wait_s=0.0))
+
+    assert told in places["the console's table"].outcome
+    assert given.count(401) == (token != TOKEN)
+
+
+def test_a_token_goes_to_no_console_in_the_clear(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_CONSOLE_URL", "http://192.0.2.1:8090")
+    monkeypatch.setenv("OSTEON_CONSOLE_TOKEN", TOKEN)
+
+    with pytest.raises(Fatal, match="read by the network"):
+        forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=0.0)

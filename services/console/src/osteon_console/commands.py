@@ -1,11 +1,8 @@
 """`osteon track`: where every image is, asked from the console."""
 
 import json
-import os
-import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -15,14 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from osteon.errors import Fatal, OsteonError, Passing
-from osteon.runtime.lock import is_loopback
-from osteon.runtime.tls import client_context
+from osteon.runtime.console import TOKEN, URL, console_door
 
 __all__ = ["track"]
 
-URL = "OSTEON_CONSOLE_URL"
-TOKEN = "OSTEON_CONSOLE_TOKEN"  # noqa: S105 - a name
-CA, CERTIFICATE, KEY = "OSTEON_CONSOLE_CA", "OSTEON_CONSOLE_CERTIFICATE", "OSTEON_CONSOLE_KEY"
+USUAL_URL = "http://127.0.0.1:8090"
 ASK_EVERY_S = 0.5
 OUT = Console()
 COLORS = {"classified": "green", "set-aside": "yellow", "dead-letter": "red", "overdue": "red"}
@@ -59,13 +53,11 @@ def _track(
 
 
 def _ask(path: str, **parameters: str | int) -> dict[str, Any]:
-    url = os.environ.get(URL, "http://127.0.0.1:8090").rstrip("/")
-    token = os.environ.get(TOKEN, "")
-    if token and not url.startswith("https:") and not is_loopback(httpx.URL(url).host):
-        raise Fatal(f"{URL} is not https: the token of {TOKEN} would be read by the network")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    door = console_door(USUAL_URL)
+    assert door is not None
+    url = door.url
     try:
-        response = httpx.get(url + path, params=parameters, headers=headers, verify=_trusted(), timeout=30.0)
+        response = httpx.get(url + path, params=parameters, headers=dict(door.headers), verify=door.tls, timeout=30.0)
         answer = response.json()
     except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError):
         raise Passing("console", f"no console answers at {url}; start it with make up, or set {URL}") from None
@@ -75,12 +67,6 @@ def _ask(path: str, **parameters: str | int) -> dict[str, Any]:
         raise OsteonError(str(answer.get("error", f"the console answered {response.status_code}")))
     found: dict[str, Any] = answer
     return found
-
-
-def _trusted() -> ssl.SSLContext:
-    """Whom to believe that it is the console, and what to show it."""
-    ca, certificate, key = (Path(value) if (value := os.environ.get(name)) else None for name in (CA, CERTIFICATE, KEY))
-    return client_context(ca, certificate, key)
 
 
 def _wait(timeout_s: float) -> None:

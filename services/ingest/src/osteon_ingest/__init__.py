@@ -20,12 +20,16 @@ At the door
 Behind it
     accept.py           the stage: duplicate, conflict, or new
     examine.py          one object: refused, or read, de-identified and freed of burnt-in text
-    deidentify.py       PS3.15 Basic Profile: every sequence is walked
+    deidentify.py       PS3.15 Basic Profile: every sequence is walked; coverage.py says how well
     profile.py          what is done with each attribute, from the standard's own table (tables/)
     clean.py            what of a value may stay
     burnt_in.py         text burnt into the picture; read_text.py tells it from bone; measure_burnt_in.py says how well
     repack.py           pixels put back with nothing hidden beside them
     vault.py            who it was, for those who may know
+
+When a patient asks
+    forget.py           their objects are deleted, accept and the console told; traces.py finds what there is
+    commands.py         `osteon patient forget`
 
 Both
     identity.py         names under the site's key

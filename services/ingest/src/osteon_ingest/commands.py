@@ -8,7 +8,7 @@ from rich.table import Table
 
 from osteon import bus, store
 from osteon.errors import Fatal
-from osteon.runtime import read_settings
+from osteon.runtime import logs, read_settings
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.settings import IngestSettings
 from osteon_ingest.traces import find, pseudonyms
@@ -37,6 +37,7 @@ def forget_patient(
     For example: osteon patient forget --dry-run
     """
     settings = read_settings(IngestSettings)
+    logs.start("patient-forget", settings.log_level)  # the vault is opened, which is told to audit
     keys = settings.keys()
     names = frozenset([pseudonym]) if pseudonym else _asked(settings)
     here = bus.connect_as(settings)

@@ -8,17 +8,18 @@
 Safe to repeat: what is gone is not found again.
 """
 
-import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 
 from osteon.bus import Bus, Outgoing, Table
 from osteon.contracts import ImageReceived
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, IMAGE_RECEIVED, REMOVED_WITHIN_MS, retry_topic
+from osteon.runtime.console import TOKEN, URL, ConsoleDoor, console_door
 from osteon.store import Store
 from osteon_ingest.traces import PLACES, Traces, retained
 
@@ -26,6 +27,7 @@ __all__ = ["Place", "forget", "would_forget"]
 
 WAIT_S = 60.0  # for accept and the console to read one record; they need seconds
 LOOK_EVERY_S = 0.5
+UNAUTHORIZED, NOT_FOUND = 401, 404
 TELL_ACCEPT = retry_topic(IMAGE_RECEIVED, "accept")
 
 
@@ -42,7 +44,7 @@ def would_forget(found: Traces) -> list[Place]:
     """What `forget` would do; nothing is changed."""
     kept = [
         *(Place(f"bucket {bucket}", len(found.objects.get(bucket, ())), "would be deleted") for bucket in PLACES),
-        Place(IMAGE_KNOWN.name, found.records[IMAGE_KNOWN.name].n, "would be removed"),
+        Place(IMAGE_KNOWN.name, found.n_known, "would be removed"),
         Place("the console's table", len(found.images), "would be deleted"),
     ]
     return [*kept, *_records(found, "would be gone")]
@@ -50,10 +52,11 @@ def would_forget(found: Traces) -> list[Place]:
 
 def forget(found: Traces, bus: Bus, store: Store, site: str, wait_s: float = WAIT_S) -> list[Place]:
     """Forget what was found; one line for each place. Raises Passing: then repeat it."""
+    console = console_door()  # first: what is wrong with it shall be told before anything is gone
     places = [Place(f"bucket {bucket}", _delete(store, found, bucket), "gone") for bucket in PLACES]  # 1
     _tell(bus, site, found.images)  # 2
     places.append(_wait_for_accept(bus, found, wait_s))  # 3
-    places.append(_wait_for_console(found.images, wait_s))
+    places.append(_wait_for_console(console, found.images, wait_s))
     return [*places, *_records(found, "gone")]
 
 
@@ -80,30 +83,40 @@ def _wait_for_accept(bus: Bus, found: Traces, wait_s: float) -> Place:
         table.refresh()
         return not found.images & set(table)
 
-    is_gone = _until(is_forgotten, wait_s)
-    table.close()
+    try:
+        is_gone = _until(is_forgotten, wait_s)
+    finally:
+        table.close()
     by = _day(time.time() * 1000 + REMOVED_WITHIN_MS)
     outcome = f"gone; from Kafka's disk by {by}" if is_gone else "gone when accept has read on: it does not run"
-    return Place(IMAGE_KNOWN.name, found.records[IMAGE_KNOWN.name].n, outcome)
+    return Place(IMAGE_KNOWN.name, found.n_known, outcome)
 
 
-def _wait_for_console(images: Set[str], wait_s: float) -> Place:
-    url = os.environ.get("OSTEON_CONSOLE_URL", "")
-    is_asked = url.startswith(("http://", "https://"))
-    is_gone = is_asked and _until(lambda: all(_is_unknown(f"{url}/api/images/{one}") for one in sorted(images)), wait_s)
-    why = "it did not confirm it" if is_asked else "set OSTEON_CONSOLE_URL to have it asked"
-    return Place("the console's table", len(images), "gone" if is_gone else f"gone when the console has read on: {why}")
+def _wait_for_console(console: ConsoleDoor | None, images: Set[str], wait_s: float) -> Place:
+    def is_forgotten() -> bool:
+        return console is not None and all(_answer(console, one) == NOT_FOUND for one in sorted(images))
+
+    outcome = "gone when the console has read on: "
+    if console is None:
+        outcome += f"set {URL} to have it asked"
+    elif any(_answer(console, one) == UNAUTHORIZED for one in images):  # asked again and again, it would raise alarms
+        outcome += f"it knows no such token, set {TOKEN} to one of its own"
+    else:
+        outcome = "gone" if _until(is_forgotten, wait_s) else f"{outcome}it did not confirm it"
+    return Place("the console's table", len(images), outcome)
 
 
-def _is_unknown(url: str) -> bool:
+def _answer(console: ConsoleDoor, image: str) -> int:
+    """The HTTP status of a question for an image; 0 if there is no answer."""
+    request = urllib.request.Request(f"{console.url}/api/images/{image}", headers=dict(console.headers))  # noqa: S310
     try:
-        urllib.request.urlopen(url, timeout=10).close()  # noqa: S310 - the scheme was looked at
+        with urllib.request.urlopen(request, timeout=10, context=console.tls) as answer:  # noqa: S310 - it is HTTP
+            return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()
-        return error.code == 404
-    except OSError:
-        return False
-    return False
+        return error.code
+    except (OSError, HTTPException):
+        return 0
 
 
 def _until(condition: Callable[[], bool], wait_s: float) -> bool:

@@ -15,7 +15,7 @@ from pydicom import dcmread
 
 from osteon.bus import Bus, Record
 from osteon.contracts import DeadLetter, ImageKnown, ImageReceived, ObjectRef
-from osteon.contracts.topics import TOPICS, Topic
+from osteon.contracts.topics import IMAGE_KNOWN, TOPICS, Topic
 from osteon.errors import Poison
 from osteon.imaging.quiet import BROKEN_INPUT, quiet_pydicom
 from osteon.store import Listed, Store
@@ -58,6 +58,11 @@ class Traces:
     def is_empty(self) -> bool:
         """Whether there is nothing that could be forgotten."""
         return not self.images and not any(self.objects.values())
+
+    @property
+    def n_known(self) -> int:
+        """How many of the images accept remembers."""
+        return self.records.get(IMAGE_KNOWN.name, Records()).n
 
 
 def pseudonyms(keys: Keys, issuer_or_site: str, patient_id: str) -> frozenset[str]:
