@@ -69,7 +69,8 @@ def test_whatever_is_not_one_token_is_nobodys(authorization: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [("archive:short", "at least 32"), (TOKEN, "write name:token"), (f"two names:{TOKEN}", "write name:token"),
-     (f"archive:{TOKEN},archive:{OTHER}", "another name"), (f"archive:{TOKEN}€", "write name:token")],
+     (f"archive:{TOKEN},archive:{OTHER}", "another name"),
+     (f"archive:{TOKEN},worklist:{TOKEN}", "another caller's"), (f"archive:{TOKEN}€", "write name:token")],
 )  # fmt: skip
 def test_tokens_that_are_none_are_refused_and_not_told(text: str, told: str) -> None:
     with pytest.raises(Fatal, match=told) as raised:

@@ -23,6 +23,7 @@ from osteon_ingest.doors import listen
 from osteon_ingest.receive import Threshold, receive
 from osteon_ingest.receive_dimse import serve_dimse
 from osteon_ingest.report_commitments import Reporter
+from osteon_ingest.seal import seal
 from osteon_ingest.settings import IngestSettings
 
 Make = Callable[..., Dataset]
@@ -268,6 +269,23 @@ def test_a_transaction_uid_that_is_in_use_is_refused(
     (_, first), (_, second) = told.events
     assert "FailedSOPSequence" not in first
     assert second.FailedSOPSequence[0].FailureReason == 0x0131
+
+
+def test_a_request_that_another_version_kept_holds_up_no_other(
+    door: Callable[..., int], settings: IngestSettings, threshold: Threshold, told: Told, requester: int,
+    new_object: Make,
+) -> None:  # fmt: skip
+    here = {"commit_addresses": {"REQUESTER": ("127.0.0.1", requester)}}
+    association = associate(door(**here), Told())
+    ask(association, request(new_object()))
+    association.release()
+    key = "asked/0/0/0"  # before all others
+    threshold.store.put_named("receipts", key, seal(threshold.keys.inbox, b'{"other": 1}', key), "")
+
+    Reporter(settings.model_copy(update=here), threshold).look()
+
+    assert len(told.events) == 1
+    assert not list(threshold.store.list("receipts", "asked/"))
 
 
 @pytest.mark.parametrize("text", ["MODALITY", "MODALITY=", "MODALITY=host", "=host:104", "MODALITY=host:0"])

@@ -96,7 +96,7 @@ def test_while_the_bus_is_away_the_sender_must_keep_its_image(port: int, announc
 
 
 def test_an_object_over_the_limit_is_refused_and_the_next_one_is_taken(
-    port: int, announcements: Any, new_object: Make
+    port: int, announcements: Any, new_object: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     association = associate(port)
 
@@ -107,6 +107,8 @@ def test_an_object_over_the_limit_is_refused_and_the_next_one_is_taken(
     assert (large.Status, large.ErrorComment) == (0xA700, "too-large")
     assert small.Status == 0x0000
     assert len(announcements.images) == 1
+    audited = [record.audit for record in caplog.records if hasattr(record, "audit")]
+    assert ['EventOutcomeIndicator="4"' in one for one in audited] == [True, False]
 
 
 @pytest.mark.parametrize("element", ["SOPInstanceUID", "SOPClassUID"])

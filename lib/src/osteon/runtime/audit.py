@@ -4,9 +4,9 @@ They leave the process with its logs, and so does what they hold: image ids and 
 """
 
 import base64
-import getpass
 import logging
 import os
+import pwd
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,8 +47,8 @@ class Caller:
 def here() -> Caller:
     """Whoever started this process."""
     try:
-        return Caller(getpass.getuser())
-    except (KeyError, OSError):
+        return Caller(pwd.getpwuid(os.getuid()).pw_name)  # not by LOGNAME, which anybody may set
+    except KeyError:
         return Caller(f"uid {os.getuid()}")  # containers often run as a number
 
 

@@ -64,6 +64,10 @@ def read_tokens(text: str, file: Path | None) -> Tokens | None:
                 name, token = _read(line.strip(), f"{source}, line {number}")
                 if name in token_of:
                     raise Fatal(f"{source}, line {number}: {name} has a token already; give each caller another name")
+                if token in token_of.values():
+                    raise Fatal(
+                        f"{source}, line {number}: {name} has another caller's token; audits could not tell them"
+                    )
                 token_of[name] = token
     if file is not None and not token_of:
         raise Fatal(f"{file} holds no token: write name:token on a line, made by openssl rand -hex 32")

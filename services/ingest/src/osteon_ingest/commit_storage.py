@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 
 from pydicom import Dataset
 from pydicom.uid import UID
@@ -147,8 +146,8 @@ def _failure(threshold: Threshold, one: Reference) -> str:
         keys = (threshold.keys, *threshold.keys.former)  # a promise outlives the key under which it was given
         named = (find_receipt(threshold.store, image_id(each, one.sop_instance_uid)) for each in keys)
         receipt = next(filter(None, named), None)
-    except ValueError:
-        return "processing-failure"  # somebody else wrote there
+    except (ValueError, TypeError):
+        return "processing-failure"  # somebody else wrote there, or another version
     if receipt is None:
         return "no-such-object"
     if receipt.sop_class_uid not in ("", one.sop_class_uid):  # some objects state none
@@ -179,7 +178,10 @@ def _told(asked: Asked, failures: list[str]) -> tuple[int, Dataset]:
 def keep(threshold: Threshold, ordinal: int, asked: Asked) -> None:
     """Write a request down, sealed, until it is answered; safe to repeat. Raises Passing."""
     text = json.dumps(asdict(asked), sort_keys=True).encode()
-    key = f"{_transaction(threshold.keys, ordinal, asked)}/{sha256(text).hexdigest()}"
+    name = image_id(
+        threshold.keys, text.decode()
+    )  # an HMAC: a plain hash would tell who guesses a UID that it is asked for
+    key = f"{_transaction(threshold.keys, ordinal, asked)}/{name}"
     threshold.store.put_named(RECEIPTS, key, seal(threshold.keys.inbox, text, key), "application/octet-stream")
 
 

@@ -31,7 +31,7 @@ from osteon_ingest.peek import Header, peek
 from osteon_ingest.receipts import give_receipt
 from osteon_ingest.seal import seal
 
-__all__ = ["INBOX", "SEALED", "Mismatch", "Publishes", "Threshold", "receive"]
+__all__ = ["INBOX", "SEALED", "Mismatch", "Publishes", "Threshold", "receive", "turn_away"]
 
 INBOX = "inbox"
 SEALED = "application/octet-stream"  # sealed bytes are no DICOM object for anybody without the key
@@ -79,9 +79,7 @@ def receive(
         header = _make_safe(threshold, door, data, claimed)
     except (SetAside, Mismatch) as refusal:
         reason = refusal.reason if isinstance(refusal, SetAside) else "mismatch"
-        metrics.RECEIVED.labels(name, reason).inc()
-        LOGGER.warning("image refused", extra={"door": name, "reason": reason, "size_bytes": len(data)})
-        audit.received(threshold.site, sender, name, "", audit.REFUSED)
+        turn_away(threshold, door, sender, reason)
         raise
     except OsteonError as error:
         if isinstance(error, Passing):
@@ -94,6 +92,14 @@ def receive(
     metrics.RECEIVED_BYTES.labels(name).inc(len(data))
     metrics.DOOR_SECONDS.labels(name).observe(time.perf_counter() - began)
     return header
+
+
+def turn_away(threshold: Threshold, door: Door, sender: Caller, reason: str) -> None:
+    """Count, log and audit an image that is refused for good, also one that a door won't even read to its end."""
+    name = DOOR_NAMES[door]
+    metrics.RECEIVED.labels(name, reason).inc()
+    LOGGER.warning("image refused", extra={"door": name, "reason": reason})
+    audit.received(threshold.site, sender, name, "", audit.REFUSED)
 
 
 def _make_safe(threshold: Threshold, door: Door, data: bytes, claimed: Header) -> Header:

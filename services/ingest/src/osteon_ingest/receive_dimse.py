@@ -25,13 +25,13 @@ from typing_extensions import override
 
 from osteon.contracts import DOOR_DIMSE
 from osteon.errors import OsteonError, SetAside
-from osteon.runtime import logs, metrics
+from osteon.runtime import logs
 from osteon.runtime.audit import Caller
 from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
 from osteon_ingest.guard_association import guard
 from osteon_ingest.locks import dimse_lock
 from osteon_ingest.peek import Header
-from osteon_ingest.receive import Mismatch, Threshold, receive
+from osteon_ingest.receive import Mismatch, Threshold, receive, turn_away
 from osteon_ingest.report_in_place import Answers
 from osteon_ingest.settings import IngestSettings
 
@@ -161,16 +161,16 @@ def _shared_server(listening: socket.socket, handshake_s: float) -> type[Threade
 
 
 def _store(threshold: Threshold, oversized: Associations, event: evt.Event) -> Dataset:
+    sender = Caller(event.assoc.requestor.ae_title, event.assoc.requestor.address or "")
     if event.assoc in oversized:
         oversized.discard(event.assoc)
-        metrics.RECEIVED.labels("dimse", "too-large").inc()
+        turn_away(threshold, DOOR_DIMSE, sender, "too-large")
         return _answer(OUT_OF_RESOURCES, "too-large")
     request = event.request
     if not isinstance(request, C_STORE):  # any command may come on a context of storage
         return _answer(CANNOT_UNDERSTAND, "no C-STORE")
     claimed = Header(str(request.AffectedSOPInstanceUID), str(request.AffectedSOPClassUID), "")
     try:
-        sender = Caller(event.assoc.requestor.ae_title, event.assoc.requestor.address or "")
         receive(threshold, DOOR_DIMSE, event.encoded_dataset(), claimed, sender=sender)
     except SetAside as refusal:
         return _answer(CANNOT_UNDERSTAND, refusal.reason)

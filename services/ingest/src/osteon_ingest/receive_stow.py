@@ -23,7 +23,7 @@ from osteon_ingest.guard_connection import guarded_protocol
 from osteon_ingest.locks import stow_lock
 from osteon_ingest.multipart import Malformed, Part, Splitter
 from osteon_ingest.peek import Header, peek
-from osteon_ingest.receive import Mismatch, Threshold, receive
+from osteon_ingest.receive import Mismatch, Threshold, receive, turn_away
 from osteon_ingest.settings import IngestSettings
 
 __all__ = ["serve_stow", "stow_app"]
@@ -168,8 +168,10 @@ async def _pieces(settings: IngestSettings, request: Request) -> AsyncIterator[b
 
 def _take(threshold: Threshold, study: str, sender: Caller, part: Part) -> Instance:
     if part.is_too_large:
+        turn_away(threshold, DOOR_STOW, sender, "too-large")
         return Instance(_name(part), TOO_LARGE, f"too-large: more than {threshold.max_object_bytes} bytes")
     if part.content_type not in ("", "application/dicom"):
+        turn_away(threshold, DOOR_STOW, sender, "not-dicom")
         return Instance(None, CANNOT_UNDERSTAND, "not-dicom: the part is not application/dicom")
     try:
         return Instance(receive(threshold, DOOR_STOW, part.body, Header("", "", study), sender=sender))

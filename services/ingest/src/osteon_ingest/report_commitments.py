@@ -56,8 +56,9 @@ class Reporter:
         for key, written_at, is_first in _in_order(kept(self.threshold, self.settings.ordinal)):
             try:
                 asked = read_kept(self.threshold, key)
-            except Poison as error:
-                LOGGER.error("a kept commitment request can't be read", extra={"key": key, "why": str(error)})
+            except (Poison, ValueError, TypeError, KeyError) as error:  # of another key, or written by another version
+                why = str(error) if isinstance(error, Poison) else type(error).__name__
+                LOGGER.error("a kept commitment request can't be read", extra={"key": key, "why": why})
                 self._forget(key)
                 continue
             is_late = time.time() - written_at > self.settings.commit_retry_s

@@ -87,12 +87,13 @@ class Answers:
                 waiting.answered.wait(self._answer_within_s)
         except OsteonError as error:
             LOGGER.error("no result for a storage commitment", extra={"why": str(error)})
+        finally:
+            self._waiting.pop(association, None)
         if not waiting.answered.is_set():
             LOGGER.warning(
                 "a requester of storage commitment got no result; if it waits for it elsewhere, set its "
                 "address in OSTEON_COMMIT_ADDRESSES"
             )
-        self._waiting.pop(association, None)
 
 
 def _send_beside(association: Association, context: PresentationContextTuple, told: tuple[int, Dataset]) -> None:
