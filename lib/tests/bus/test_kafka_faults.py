@@ -196,6 +196,15 @@ def test_an_item_whose_output_is_larger_than_the_broker_takes_is_a_dead_letter_w
     assert waiting(kafka_scene.bus, Selection(kafka_scene.name)) == []
 
 
+def test_a_look_at_a_topic_that_is_not_there_leaves_no_thread_behind(kafka_scene: Any) -> None:
+    before = set(threading.enumerate())
+
+    with pytest.raises(Passing, match="does not exist"):
+        kafka_scene.bus.read(["test.never-made"])
+
+    assert set(threading.enumerate()) <= before
+
+
 def test_a_table_misses_nothing_that_came_before_the_bus_went_away(
     kafka_scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

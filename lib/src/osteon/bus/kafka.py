@@ -5,6 +5,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -234,32 +235,42 @@ class _Follower:
         fetch_max_wait_ms: int = 100,
     ) -> None:
         """A fetch without records lies at the broker for `fetch_max_wait_ms`, and all other questions behind it."""
-        try:
-            self._consumer = _plain_consumer(brokers, "read_committed", fetch_max_wait_ms)
-            # Open transactions end below this consumer's end of a log, and above that of this one.
-            self._uncommitted = _plain_consumer(brokers, "read_uncommitted", fetch_max_wait_ms)
-            missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
-            if missing:
-                # Followed as they are, they would look empty for ever.
-                raise Passing("bus", f"topic {', '.join(missing)} does not exist: run `osteon topics provision`")
-            self._parts = [
-                TopicPartition(topic, number)
-                for topic in topics
-                for number in sorted(self._consumer.partitions_for_topic(topic) or ())
-                if partitions is None or number in partitions
-            ]
-            self._consumer.assign(self._parts)
-            beginnings = self._consumer.beginning_offsets(self._parts)
-            ends = self._uncommitted.end_offsets(self._parts) if positions else {}
-        except KafkaError as error:
-            raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
-        for part in self._parts:
+        with ExitStack() as opened:
+            try:
+                self._consumer = _plain_consumer(brokers, "read_committed", fetch_max_wait_ms)
+                opened.callback(self._consumer.close, autocommit=False)
+                # Open transactions end below this consumer's end of a log, and above that of this one.
+                self._uncommitted = _plain_consumer(brokers, "read_uncommitted", fetch_max_wait_ms)
+                opened.callback(self._uncommitted.close, autocommit=False)
+                self._parts = self._begin(topics, partitions, positions or {})
+            except KafkaError as error:
+                raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
+            self._opened = opened.pop_all()
+
+    def _begin(
+        self, topics: Sequence[str], partitions: Collection[int] | None, positions: Mapping[Place, int]
+    ) -> list[TopicPartition]:
+        """Take up the partitions where `positions` say, else at their beginnings. Raises Passing and Fatal."""
+        missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
+        if missing:
+            # Followed as they are, they would look empty for ever.
+            raise Passing("bus", f"topic {', '.join(missing)} does not exist: run `osteon topics provision`")
+        parts = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+            if partitions is None or number in partitions
+        ]
+        self._consumer.assign(parts)
+        beginnings = self._consumer.beginning_offsets(parts)
+        ends = self._uncommitted.end_offsets(parts) if positions else {}
+        for part in parts:
             place = (part.topic, part.partition)
-            at = (positions or {}).get(place, 0)
+            at = positions.get(place, 0)
             if at > ends.get(part, at):
-                self.close()
                 raise made_anew(place)
             self._consumer.seek(part, max(at, beginnings[part]))
+        return parts
 
     def poll(self, timeout_s: float) -> list[Record]:
         try:
@@ -298,8 +309,7 @@ class _Follower:
         return records
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False)
-        self._uncommitted.close(autocommit=False)
+        self._opened.close()
 
 
 def _plain_consumer(brokers: Brokers, isolation_level: str, fetch_max_wait_ms: int) -> KafkaConsumer:
