@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from osteon.bus import MemoryBus
+from osteon.bus import MemoryBus, Outgoing
+from osteon.contracts import ReleaseSet
+from osteon.contracts.topics import MODEL_RELEASED
 from osteon.errors import Fatal, Passing, Poison
 from osteon.release import Releases
 from osteon.release.publish import find, make, retire, rollback, use
@@ -115,6 +117,21 @@ def test_a_record_of_a_set_that_was_never_released_is_not_waited_for(two: tuple[
     with pytest.raises(Poison) as caught:
         releases.get("never-seen")
     assert caught.value.reason == "release-unknown"
+
+
+def test_a_set_whose_card_lies_in_another_bucket_is_not_read(
+    two: tuple[str, str], bus: MemoryBus, store: MemoryStore
+) -> None:
+    forged = ReleaseSet()
+    forged.CopyFrom(Releases(bus, store).get(two[0]).record)
+    forged.id = "forged"
+    forged.harmonizer.card.bucket = "vault"
+    bus.publisher().publish(Outgoing(MODEL_RELEASED, forged))
+
+    with pytest.raises(Poison) as caught:
+        Releases(bus, store).get("forged")
+
+    assert caught.value.reason == "bad-reference"
 
 
 def test_only_the_models_that_images_need_are_asked_for(

@@ -18,6 +18,7 @@ from osteon.release.parity import Arrays, difference, read_parity
 from osteon.release.release_set import ReleaseSet
 from osteon.release.releases import Releases
 from osteon.release.repository import (
+    BUCKET,
     MAX_BATCH,
     configuration,
     entries,
@@ -214,7 +215,7 @@ class Reconciler:
 def _check_parity(triton: Triton, store: Store, card: Card, model: contracts.Model) -> None:
     """Raise Passing("triton") where the outputs through Triton are not the recorded ones."""
     try:
-        parity = read_parity(store.get(model.parity), card)
+        parity = read_parity(store.get(model.parity, BUCKET), card)
     except ValueError as error:
         raise Passing("triton", str(error)) from None
     apart = difference(parity, lambda inputs: run_triton(triton, card, inputs))

@@ -11,6 +11,7 @@ from osteon.contracts.topics import MODEL_IN_FORCE, MODEL_RELEASED
 from osteon.errors import Passing, Poison
 from osteon.release.card import Card
 from osteon.release.release_set import ReleaseSet
+from osteon.release.repository import BUCKET
 from osteon.store import Store
 
 __all__ = ["IN_FORCE", "Releases"]
@@ -128,7 +129,7 @@ class Releases:
 def _parse(record: contracts.ReleaseSet, store: Store) -> ReleaseSet:
     try:
         harmonizer, classifier = (
-            Card.from_json(store.get(model.card)) for model in (record.harmonizer, record.classifier)
+            Card.from_json(store.get(model.card, BUCKET)) for model in (record.harmonizer, record.classifier)
         )
         return ReleaseSet(record.id, harmonizer, classifier, record)
     except ValueError as error:

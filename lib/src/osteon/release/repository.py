@@ -142,7 +142,7 @@ def write_entry(
     for version, ref in onnx.items():
         path = repository / name / str(version) / "model.onnx"
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != ref.sha256:
-            _replace(path, store.get(ref))
+            _replace(path, store.get(ref, BUCKET))
     _replace(repository / name / "config.pbtxt", config.encode())
 
 
