@@ -59,7 +59,7 @@ def test_a_record_that_crashes_the_process_is_set_apart_and_its_neighbours_are_f
         assert kafka_scene.process().wait(40) == -signal.SIGABRT
     survivor = kafka_scene.process()
 
-    outcomes = kafka_scene.wait(len(sent), 60)
+    outcomes = kafka_scene.wait(len(sent))
 
     assert survivor.poll() is None
     survivor.send_signal(signal.SIGTERM)
@@ -114,7 +114,7 @@ def test_a_broker_away_for_longer_than_the_delivery_timeout_inside_a_transaction
         until(is_begun.is_set)
         until(lambda: "bus" in running.health.unready)  # the transaction failed, and so did its successor
         broker.resume() if fault == "halt" else broker.start()
-        outcomes = scene.wait(len(sent), 60)
+        outcomes = scene.wait(len(sent))
         scene.send("good-more")
         more = scene.wait(len(sent) + 1)
 

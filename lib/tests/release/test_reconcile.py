@@ -11,7 +11,7 @@ from osteon import contracts
 from osteon.bus import MemoryBus, Outgoing
 from osteon.contracts.topics import MODEL_RELEASED
 from osteon.errors import Passing, Poison
-from osteon.release import Releases, Triton
+from osteon.release import Releases, Triton, reconcile
 from osteon.release.parity import run_onnx
 from osteon.release.publish import make, retire, rollback, use
 from osteon.release.reconcile import Reconciler, check_served
@@ -102,6 +102,40 @@ def test_a_restarted_triton_is_loaded_again(
     assert reconciler.round() == {}
 
     check_served(server.client, store, releases.get(first))
+
+
+def test_a_model_that_is_too_busy_to_be_checked_stays_loaded(
+    first: str, server: OwnTriton, reconciler: Reconciler, releases: Releases, monkeypatch: pytest.MonkeyPatch,
+    until: Any,
+) -> None:  # fmt: skip
+    reconciler.round()
+    card = releases.get(first).harmonizer
+    others, is_over = Triton(server.server.address), threading.Event()
+    answered: list[object] = []
+
+    def ask() -> None:
+        while not is_over.is_set():
+            answered.append(others.infer(card, {"image": IMAGES}))
+
+    def round_while_others_are_answered() -> dict[str, str]:
+        n_before = len(answered)
+        until(lambda: len(answered) > n_before)
+        return reconciler.round()
+
+    monkeypatch.setattr(reconcile, "CHECK_ROUNDS", 0)
+    monkeypatch.setattr(server.client, "_infer_timeout_s", 1e-6)  # no answer comes as fast
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    told = [round_while_others_are_answered() for _ in range(5)]
+    loaded = by_model(server.client.loaded())[card.name][card.version]
+    is_over.set()
+    for thread in asking:
+        thread.join(60)
+    others.close()
+
+    assert all(card.name in wrong for wrong in told), told
+    assert loaded.state == "READY"
 
 
 def test_two_versions_are_served_side_by_side_and_no_request_fails_at_a_switch(

@@ -91,6 +91,7 @@ class Reconciler:
         # Name, version, SHA-256: the round in which parity held last, since the last load
         self._checked: dict[tuple[str, int, str], int] = {}
         self._refused: dict[str, _Refused] = {}
+        self._n_answered: dict[Card, int] = {}  # at the last check
 
     def run(self, stop: threading.Event, health: Health) -> None:
         """Round after round until `stop`. Whatever is away is waited for; only a fault of the program ends it."""
@@ -153,12 +154,16 @@ class Reconciler:
                 self._check(card, model, was_well=at is not None)
 
     def _check(self, card: Card, model: contracts.Model, was_well: bool) -> None:
-        """Check parity. A model that was well and no longer is, is unloaded, so that the next round loads it anew."""
+        """Check parity. A model that was well and answers nobody any more is unloaded: the next round loads it anew.
+
+        One that answered others since the check before is only busy, and goes on.
+        """
+        n_before, self._n_answered = self._n_answered, self._n_answered | {card: self._triton.n_answered(card)}
         try:
             _check_parity(self._triton, self._store, card, model)
         except Passing as error:
-            if was_well and error.dependency == "triton":
-                self._triton.probe()
+            is_silent = n_before.get(card) == self._triton.n_answered(card)
+            if was_well and is_silent and error.dependency == "triton":
                 LOGGER.warning("model answers no more, loading it anew", extra={"model": model.name})
                 self._forget(model.name)
                 self._triton.unload(model.name)

@@ -131,6 +131,14 @@ class Triton:
             _raise(error, f"model {name} version {version}")
         return {key: value.string_value for key, value in answer.config.parameters.items()}
 
+    def n_answered(self, card: Card) -> int:
+        """How many requests the card's model has answered, whoever asked, since it was loaded."""
+        try:
+            answer = self._client.get_inference_statistics(card.name, str(card.version), client_timeout=PROBE_TIMEOUT_S)
+        except InferenceServerException as error:
+            _raise(error, f"model {card.name} version {card.version}")
+        return sum(int(one.inference_stats.success.count) for one in answer.model_stats)
+
     def load(self, name: str) -> None:
         """Load, or load again, a model's entry in the repository; returns when it answers.
 
