@@ -47,7 +47,8 @@ def test_images_whose_volume_is_lost_become_dead_letters_and_the_others_go_on(
     for path in volumes[-1].parent.glob(f"{volumes[-1].stem}.*"):
         path.unlink()
     server.start()
-    monkeypatch.setattr(s3, "READ_PATIENCE_S", 2.0)
+    # Longer than a read takes that fails, with its repetitions; else each would be the first to fail.
+    monkeypatch.setattr(s3, "READ_PATIENCE_S", 15.0)
     lost = {one.image_id for one in _received(bus) if not _can_be_read(store, one)}
     stop = threading.Event()
     thread = threading.Thread(target=make_stage(settings, store, keys).run, args=(bus, stop))
