@@ -35,7 +35,7 @@ logging.getLogger('osteon.x').warning('went on')""",
     "a library's log": "logging.getLogger('uvicorn.error').error('got %s', name, extra={'value': name})",
     "a library's exception": """
 try: {}[name]
-except KeyError: logging.getLogger('some.library').exception('failed\\n' + name)""",
+except KeyError: logging.getLogger('some.package').exception('failed\\n' + name)""",
 }
 
 
