@@ -7,6 +7,7 @@ models.py        models that cost nothing, and models of real size, released as 
 place.py         a stack of the benchmark's own, senders, outcomes, processor time and memory of its parts
 
 processor_time.py   milliseconds of processor an image outside the models, by part
+accept_time.py      milliseconds of processor that each step of accept takes
 ceiling.py          images/s with models that cost nothing, against decoding alone
 real_models.py      images/s and idle latency with models of real size, against bare ONNX Runtime
 two_workers.py      two workers of a stage against one

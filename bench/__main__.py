@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.accept_time import accept_time
 from bench.bus_bytes import bus_bytes
 from bench.c_store import c_store
 from bench.ceiling import ceiling
@@ -34,6 +35,7 @@ MEASURES: Mapping[str, Callable[[Place], list[Row]]] = {
     "two_workers": two_workers,
     "bus_bytes": bus_bytes,
     "processor_time": processor_time,
+    "accept_time": accept_time,
     "ceiling": ceiling,
     "real_models": real_models,
     "idle_latency": idle_latency,

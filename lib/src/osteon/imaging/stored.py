@@ -30,6 +30,8 @@ Stored = npt.NDArray[np.integer[Any]]
 _AS_THEY_LIE: dict[str, Any] = {"correct_unused_bits": False}
 # A 43 cm detector at 0.1 mm has 18 million, a mammogram or two stitched legs 30. Working one takes some 20 bytes.
 MAX_PIXELS = 50_000_000
+# The fastest first. Named, since pydicom would also take what else is installed: GDCM ends the process on wild input.
+DECODERS = ("pylibjpeg", "pyjpegls", "pydicom", "pillow")
 LOSSY = {  # transfer syntaxes that lose information, whatever the header says
     "1.2.840.10008.1.2.4.50",
     "1.2.840.10008.1.2.4.51",
@@ -147,7 +149,9 @@ def _decoder(transfer_syntax: UID) -> Decoder:
         decoder = get_decoder(transfer_syntax)
     except BROKEN_INPUT:
         raise SetAside("unknown-transfer-syntax") from None
-    if not decoder.is_available and transfer_syntax not in JPEGTransferSyntaxes:
+    if decoder.is_native or transfer_syntax in JPEGTransferSyntaxes:
+        return decoder
+    if set(DECODERS).isdisjoint(decoder.available_plugins):
         raise SetAside("unknown-transfer-syntax")
     return decoder
 
@@ -209,7 +213,9 @@ def _claim(stream: bytes, transfer_syntax: UID) -> Claim | None:
 def _decode_compressed(dataset: Dataset, form: PixelFormat, decoder: Decoder) -> Stored:
     if form.transfer_syntax in JPEGTransferSyntaxes:
         return _only_stored_bits(_decode_jpeg(dataset, form), form)
-    for plugin in decoder.available_plugins:
+    for plugin in DECODERS:
+        if plugin not in decoder.available_plugins:
+            continue
         try:
             pixels, _ = decoder.as_array(dataset, raw=True, index=0, decoding_plugin=plugin)
         except BROKEN_INPUT:
