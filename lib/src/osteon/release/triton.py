@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
@@ -65,6 +66,8 @@ class Triton:
         self._infer_timeout_s = infer_timeout_s
         self._client = grpc.InferenceServerClient(url, channel_args=CHANNEL)
         self._lock = threading.Lock()
+        self._probes: dict[Card, Future[None]] = {}  # those on their way
+        self._probes_lock = threading.Lock()
 
     def infer(self, card: Card, inputs: Arrays) -> dict[str, npt.NDArray[np.generic]]:
         """The outputs of the card's model, in the card's version, for `inputs` (axis 0 is the batch).
@@ -92,7 +95,8 @@ class Triton:
 
         It asks the server for life, not readiness: by default a Triton calls itself not ready as long as any one
         model failed to load or was unloaded, though it serves all the others. Each model is given an empty image:
-        one whose backend process was killed stays "ready" and answers nothing any more.
+        one whose backend process was killed stays "ready" and answers nothing any more. It has as long for that as for
+        any other image: a model that is slow is not away. Who probes a model meanwhile gets the same answer.
         """
         try:
             is_live = self._client.is_server_live(client_timeout=PROBE_TIMEOUT_S)
@@ -105,7 +109,28 @@ class Triton:
             names = ", ".join(f"{card.name} version {card.version}" for card in missing)
             raise Passing("triton", f"Triton has not loaded {names}; the reconciler loads what is released")
         for card in cards:
-            self._ask(card, {tensor.name: _zeros(tensor, card) for tensor in card.inputs}, PROBE_TIMEOUT_S)
+            self._probe(card)
+
+    def _probe(self, card: Card) -> None:
+        """Give a model an empty image, or wait for the answer to the one that another thread has given it."""
+        with self._probes_lock:
+            is_another = card in self._probes
+            probe = self._probes.setdefault(card, Future())
+        if is_another:
+            probe.result()  # which comes: what it waits for has a deadline
+            return
+        try:
+            self._ask(card, {tensor.name: _zeros(tensor, card) for tensor in card.inputs}, self._infer_timeout_s)
+        except BaseException as error:
+            self._end_probe(card)
+            probe.set_exception(error)
+            raise
+        self._end_probe(card)
+        probe.set_result(None)
+
+    def _end_probe(self, card: Card) -> None:
+        with self._probes_lock:
+            del self._probes[card]
 
     def _is_ready(self, card: Card) -> bool:
         return bool(self._client.is_model_ready(card.name, str(card.version), client_timeout=PROBE_TIMEOUT_S))
