@@ -1,12 +1,18 @@
 """Settings come from the environment once, and what is wrong with them is named."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from osteon.errors import Fatal
+from osteon.release.triton import connect_as as connect_to_triton
 from osteon.runtime import Settings, read_settings
+from osteon.store import connect_as as connect_to_store
 
 
 class Doors(Settings):
@@ -47,3 +53,17 @@ def test_settings_do_not_change() -> None:
 
     with pytest.raises(ValidationError):
         settings.n_doors = 2
+
+
+@pytest.mark.parametrize(("ca", "connect"), [("store_ca", connect_to_store), ("triton_ca", connect_to_triton)])
+def test_authorities_without_tls_are_half_a_setting(ca: str, connect: Callable[[Settings], object]) -> None:
+    with pytest.raises(Fatal, match=f"OSTEON_{ca.upper()}.*IS_SECURE"):
+        connect(read_settings(Settings, {}, **{ca: Path("ca.pem")}))
+
+
+@pytest.mark.parametrize(("name", "connect"), [("store", connect_to_store), ("triton", connect_to_triton)])
+def test_authorities_that_can_not_be_read_are_named(name: str, connect: Callable[[Settings], object]) -> None:
+    given: dict[str, Any] = {f"{name}_is_secure": True, f"{name}_ca": Path("absent.pem")}
+
+    with pytest.raises(Fatal, match=r"absent\.pem"):
+        connect(read_settings(Settings, {}, **given))

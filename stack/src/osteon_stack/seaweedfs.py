@@ -37,6 +37,7 @@ def seaweedfs(folder: Path, ports: Ports) -> Part:
             f"-metricsPort={ports.seaweedfs_metrics}",
             # Volumes are files that grow; none is preallocated. A hundred of 512 MB are room for a demonstration.
             "-volume.max=100", "-master.volumeSizeLimitMB=512", "-volume.preStopSeconds=0",
+            "-master.telemetry=false",  # else it tells its makers once a day how much it holds
         ),
         environment={
             "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",  # two files a bucket instead of seven

@@ -22,7 +22,7 @@ from osteon.release.card import Card
 from osteon.release.reconcile import Reconciler, check_served
 from osteon.release.releases import Releases
 from osteon.release.repository import read_folder
-from osteon.release.triton import Triton
+from osteon.release.triton import connect_as as connect_triton
 from osteon.runtime import Settings, read_settings, service
 from osteon.runtime.health import Health, serve
 from osteon.store import Store
@@ -219,7 +219,7 @@ def _reconcile(settings: ReconcileSettings, stop: threading.Event) -> None:
     health = Health()
     health.ready("models", False)
     serve(health, settings.health_port, settings.health_host)
-    triton = Triton(settings.triton_url)
+    triton = connect_triton(settings)
     with _office(settings) as office:
         Reconciler(
             office.releases, office.store, triton, Path(settings.repository), n_instances=settings.n_instances
@@ -237,7 +237,7 @@ def _ready(office: _Office, settings: Settings, within_s: float, no_wait: bool) 
         return lambda _: None
 
     def wait(set_id: str) -> None:
-        triton = Triton(settings.triton_url)
+        triton = connect_triton(settings)
         deadline = time.monotonic() + within_s
         try:
             while True:

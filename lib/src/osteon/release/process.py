@@ -10,6 +10,7 @@ from osteon.bus.isolate import work_one
 from osteon.errors import Fatal
 from osteon.release.releases import Releases
 from osteon.release.triton import Triton
+from osteon.release.triton import connect_as as connect_triton
 from osteon.runtime import Settings, read_settings
 from osteon.runtime.health import Health, serve
 from osteon.runtime.service import run
@@ -27,7 +28,7 @@ def run_stage(service: str, make_stage: MakeStage, arguments: Sequence[str] = sy
     def main(settings: Settings, stop: threading.Event) -> None:
         bus = connect_bus(settings)
         store = connect_store(settings)
-        stage = make_stage(settings, store, Releases(bus, store), Triton(settings.triton_url))
+        stage = make_stage(settings, store, Releases(bus, store), connect_triton(settings))
         if list(arguments) == ["work-one"]:
             work_one(stage.work)
         elif arguments:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, final
 
 import numpy as np
@@ -11,12 +12,13 @@ import numpy.typing as npt
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
-from osteon.errors import Passing, Poison
+from osteon.errors import Fatal, Passing, Poison
 from osteon.release.card import Card, Tensor
 from osteon.release.parity import Arrays
-from osteon.runtime import metrics
+from osteon.runtime import Settings, metrics
+from osteon.runtime.tls import client_context
 
-__all__ = ["Loaded", "Triton", "by_model"]
+__all__ = ["Loaded", "Triton", "by_model", "connect_as"]
 
 PROBE_TIMEOUT_S = 5.0
 INFER_TIMEOUT_S = 60.0  # a full queue of large images on two cores takes seconds, not a minute
@@ -33,6 +35,7 @@ CHANNEL = [
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.lb_policy_name", "round_robin"),  # a name with several addresses is several Tritons
 ]
 WIRE_TYPES = {
     "float16": "FP16",
@@ -54,6 +57,16 @@ class Loaded:
     reason: str = ""
 
 
+def connect_as(settings: Settings) -> "Triton":
+    """The Triton that the settings name. Raises Fatal if its authorities can't be read."""
+    is_secure, ca = settings.triton_is_secure, settings.triton_ca
+    if ca is not None and not is_secure:
+        raise Fatal("OSTEON_TRITON_CA is of use over TLS alone: set OSTEON_TRITON_IS_SECURE too")
+    if is_secure:
+        client_context(ca)  # says what is wrong with the file; gRPC would only not connect
+    return Triton(settings.triton_url, is_secure=is_secure, ca=ca)
+
+
 @final
 class Triton:
     """One Triton server. Thread-safe; every call has a deadline.
@@ -61,10 +74,15 @@ class Triton:
     All calls raise Passing("triton") where the server is away, too slow, or has not loaded the model.
     """
 
-    def __init__(self, url: str, infer_timeout_s: float = INFER_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, infer_timeout_s: float = INFER_TIMEOUT_S, *, is_secure: bool = False, ca: Path | None = None
+    ) -> None:
         self.url = url
         self._infer_timeout_s = infer_timeout_s
-        self._client = grpc.InferenceServerClient(url, channel_args=CHANNEL)
+        authorities = str(ca) if ca is not None else None
+        self._client = grpc.InferenceServerClient(
+            url, ssl=is_secure, root_certificates=authorities, channel_args=CHANNEL
+        )
         self._lock = threading.Lock()
         self._probes: dict[Card, Future[None]] = {}  # those on their way
         self._probes_lock = threading.Lock()

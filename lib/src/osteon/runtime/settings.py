@@ -75,8 +75,18 @@ class Settings(BaseSettings):
     store_is_secure: bool = False
     """Whether the object store is spoken to over TLS."""
 
+    store_ca: Path | None = None
+    """PEM file of the authorities that the store's certificate is believed of; by default this machine's."""
+
     triton_url: str = "127.0.0.1:8001"
-    """Address of Triton's gRPC endpoint, `host:port`."""
+    """Address of Triton's gRPC endpoint, `host:port`. A name with several addresses is several Tritons: they take
+    turns."""
+
+    triton_is_secure: bool = False
+    """Whether Triton is spoken to over TLS."""
+
+    triton_ca: Path | None = None
+    """PEM file of the authorities that Triton's certificate is believed of; by default this machine's."""
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -1,6 +1,7 @@
 """Any S3, over the `minio` client."""
 
 import io
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing_extensions import override
 from osteon.contracts import ObjectRef
 from osteon.errors import Fatal, Passing, Poison
 from osteon.runtime import Settings, logs
+from osteon.runtime.tls import client_context
 from osteon.store.faults import translated
 from osteon.store.ref import refer
 from osteon.store.store import Listed, Store
@@ -36,9 +38,14 @@ LOGGER = logs.logger(__name__)
 
 
 def connect(
-    endpoint: str, access_key: str, secret_key: str, secure: bool = False, *, region: str = "us-east-1"
+    endpoint: str,
+    access_key: str,
+    secret_key: str,
+    tls: ssl.SSLContext | None = None,
+    *,
+    region: str = "us-east-1",
 ) -> "S3Store":
-    """The store at `endpoint` (host:port, no scheme). Touches no network yet.
+    """The store at `endpoint` (host:port, no scheme), over TLS if `tls` is given. Touches no network yet.
 
     `region` goes into the signature; servers other than AWS take the default.
     """
@@ -54,17 +61,20 @@ def connect(
             raise_on_status=False,  # so that the answer's own code is seen
             respect_retry_after_header=False,  # it may ask for an hour
         ),
-        cert_reqs="CERT_REQUIRED",
+        ssl_context=tls,
     )
     with translated("(any)"):
-        client = Minio(endpoint, access_key, secret_key, secure=secure, region=region, http_client=http)
+        client = Minio(endpoint, access_key, secret_key, secure=tls is not None, region=region, http_client=http)
     return S3Store(client)
 
 
 def connect_as(settings: Settings) -> "S3Store":
-    """The store that the settings name."""
+    """The store that the settings name. Raises Fatal if its authorities can't be read."""
+    if settings.store_ca is not None and not settings.store_is_secure:
+        raise Fatal("OSTEON_STORE_CA is of use over TLS alone: set OSTEON_STORE_IS_SECURE too")
+    tls = client_context(settings.store_ca) if settings.store_is_secure else None
     secret = settings.store_secret_key.get_secret_value()
-    return connect(settings.store_endpoint, settings.store_access_key, secret, settings.store_is_secure)
+    return connect(settings.store_endpoint, settings.store_access_key, secret, tls)
 
 
 @dataclass(frozen=True)
