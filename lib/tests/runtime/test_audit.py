@@ -3,9 +3,11 @@
 import base64
 import binascii
 import logging
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from xml.etree.ElementTree import Element, fromstring
+from xml.etree.ElementTree import Element, fromstring, tostring
 
 import pytest
 
@@ -26,6 +28,7 @@ ATTRIBUTES = {
         {"ParticipantObjectID"},
         {"ParticipantObjectTypeCode", "ParticipantObjectTypeCodeRole", "ParticipantObjectDataLifeCycle"},
     ),
+    "MediaIdentifier": (set(), set()),
     "ParticipantObjectName": (set(), set()),
     "ParticipantObjectQuery": (set(), set()),
 }
@@ -47,9 +50,11 @@ MESSAGES: dict[str, Callable[[], None]] = {
     "received": lambda: audit.received("aarhus", Caller("ROOM1", "192.0.2.7"), "dimse", "4f1c"),
     "refused": lambda: audit.received("aarhus", Caller("archive", "2001:db8::1"), "stow", "", audit.REFUSED),
     "vault opened": lambda: audit.vault_opened(audit.here(), "4f1c"),
+    "exported": lambda: audit.exported("aarhus", audit.here(), "report.html", "4f1c"),
     "queried": lambda: audit.queried("aarhus", Caller("worklist"), "/api/images?state=overdue&site=a b"),
     "no token": lambda: audit.sign_in_refused("aarhus", Caller("unknown", "192.0.2.7"), "console"),
     "a name made to break it": lambda: audit.received("a", Caller('<a b="\x00\x1b&\n', ""), "dimse", "4f1c"),
+    "an endless name and question": lambda: audit.queried("a", Caller("n" * 10**5), "q" * 10**5),
     "no name": lambda: audit.received("a", Caller(""), "dimse", "4f1c"),
 }
 
@@ -106,6 +111,23 @@ def test_an_audit_message_keeps_the_schema(name: str, audited: Callable[[], list
 
     (message,) = audited()
     assert faults(message) == []
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_repository_that_takes_what_the_standard_asks_for_takes_each_message(
+    name: str, audited: Callable[[], list[Element]]
+) -> None:
+    MESSAGES[name]()
+
+    (message,) = audited()
+    assert len(tostring(message)) < 32_768 - 512  # with the header of syslog
+
+
+def test_whoever_has_no_name_on_this_machine_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {one.pw_uid for one in pwd.getpwall()} & {3_999_999_999}
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+
+    assert audit.here() == Caller("uid 3999999999")
 
 
 def test_the_check_of_the_schema_finds_what_breaks_it(audited: Callable[[], list[Element]]) -> None:

@@ -3,6 +3,7 @@
 settings.py   settings from the environment, checked once at the start
 logs.py       JSON lines with fixed field names
 audit.py      who did what to which image, as PS3.15 has it
+audit_repository.py  sends that to a hospital's audit repository; syslog.py, kept_audits.py are its parts
 metrics.py    every metric of the system, in one list
 trace.py      W3C trace context, carried from record to record
 health.py     /healthz, /readyz and /metrics of a process

@@ -1,6 +1,7 @@
 """Audit messages: who did what to which image, in the XML of PS3.15 A.5.1, one a log line of the logger `osteon.audit`.
 
-They leave the process with its logs, and so does what they hold: image ids and names of callers, nothing of a patient.
+They leave the process with its logs, and by `audit_repository` where a site has one. What they hold leaves with them:
+image ids and names of callers, nothing of a patient.
 """
 
 import base64
@@ -12,7 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-__all__ = ["LOGGER", "REFUSED", "SUCCESS", "Caller", "here", "queried", "received", "sign_in_refused", "vault_opened"]
+__all__ = [
+    "LOGGER", "REFUSED", "SUCCESS", "Caller", "exported", "here", "queried", "received", "sign_in_refused",
+    "vault_opened",
+]  # fmt: skip
 
 LOGGER = logging.getLogger("osteon.audit")
 LOGGER.setLevel(logging.INFO)  # whatever else is logged: an audit is no matter of taste
@@ -23,14 +27,21 @@ REFUSED = "4"
 
 Code = tuple[str, str, str]  # value, system, meaning
 
-# PS3.16 CID 400, 401, 402
+# PS3.15 A.6 wants repositories to take 32,768 bytes; a question in base 64 is the longest thing in a message.
+MOST_ASKED = 8192
+MOST_NAMED = 256
+
+# PS3.16 CID 400, 401, 402, 405
 DICOM_INSTANCES_TRANSFERRED: Code = ("110104", "DCM", "DICOM Instances Transferred")
+EXPORT: Code = ("110106", "DCM", "Export")
 PATIENT_RECORD: Code = ("110110", "DCM", "Patient Record")
 QUERY: Code = ("110112", "DCM", "Query")
 USER_AUTHENTICATION: Code = ("110114", "DCM", "User Authentication")
 LOGIN: Code = ("110122", "DCM", "Login")
 DESTINATION: Code = ("110152", "DCM", "Destination Role ID")
 SOURCE: Code = ("110153", "DCM", "Source Role ID")
+DESTINATION_MEDIA: Code = ("110154", "DCM", "Destination Media")
+URI: Code = ("110037", "DCM", "URI")
 # Not the Study Instance UID or Patient ID that the standard has there: those identify a patient.
 IMAGE_ID: Code = ("image-id", "99OSTEON", "Osteon image id")
 SEARCH: Code = ("search", "99OSTEON", "Search of the console")
@@ -60,7 +71,7 @@ def received(site: str, sender: Caller, receiver: str, image_id: str, outcome: s
     _source(message, site)
     if image_id:
         _object(message, image_id, IMAGE_ID, role="3", name=image_id)
-    LOGGER.info("audit", extra={"audit": tostring(message, "unicode")})
+    _tell(message)
 
 
 def vault_opened(who: Caller, image_id: str) -> None:
@@ -69,7 +80,18 @@ def vault_opened(who: Caller, image_id: str) -> None:
     _participant(message, who, is_requestor=True)
     _source(message)
     _object(message, image_id, IMAGE_ID, role="3", name=image_id)
-    LOGGER.info("audit", extra={"audit": tostring(message, "unicode")})
+    _tell(message)
+
+
+def exported(site: str, who: Caller, to: str, image_id: str) -> None:
+    """An image was handed out of the system; `to` is where: the name of a file, or that it was a link."""
+    message = _message(EXPORT, "R", SUCCESS)
+    _participant(message, who, is_requestor=True, role=SOURCE)
+    media = _participant(message, Caller(to), is_requestor=False, role=DESTINATION_MEDIA)
+    _code(SubElement(media, "MediaIdentifier"), "MediaType", URI)
+    _source(message, site)
+    _object(message, image_id, IMAGE_ID, role="3", name=image_id)
+    _tell(message)
 
 
 def queried(site: str, who: Caller, asked: str) -> None:
@@ -78,8 +100,8 @@ def queried(site: str, who: Caller, asked: str) -> None:
     _participant(message, who, is_requestor=True, role=SOURCE)
     _participant(message, Caller("console"), is_requestor=False, role=DESTINATION)
     _source(message, site)
-    _object(message, "console", SEARCH, role="24", query=asked)
-    LOGGER.info("audit", extra={"audit": tostring(message, "unicode")})
+    _object(message, "console", SEARCH, role="24", query=asked[:MOST_ASKED])
+    _tell(message)
 
 
 def sign_in_refused(site: str, who: Caller, door: str) -> None:
@@ -88,6 +110,10 @@ def sign_in_refused(site: str, who: Caller, door: str) -> None:
     _participant(message, who, is_requestor=True)
     _participant(message, Caller(door), is_requestor=False)
     _source(message, site)
+    _tell(message)
+
+
+def _tell(message: Element) -> None:
     LOGGER.info("audit", extra={"audit": tostring(message, "unicode")})
 
 
@@ -102,13 +128,14 @@ def _message(event: Code, action: str, outcome: str, kind: Code | None = None) -
     return message
 
 
-def _participant(message: Element, who: Caller, *, is_requestor: bool, role: Code | None = None) -> None:
+def _participant(message: Element, who: Caller, *, is_requestor: bool, role: Code | None = None) -> Element:
     given = {"UserID": _text(who.name), "UserIsRequestor": str(is_requestor).lower()}
     if who.address:
         given |= {"NetworkAccessPointID": _text(who.address), "NetworkAccessPointTypeCode": "2"}  # an IP address
     participant = SubElement(message, "ActiveParticipant", given)
     if role is not None:
         _code(participant, "RoleIDCode", role)
+    return participant
 
 
 def _source(message: Element, site: str = "") -> None:
@@ -138,4 +165,4 @@ def _code(parent: Element, tag: str, code: Code) -> None:
 
 def _text(value: str) -> str:
     """What XML can hold of a name that a stranger chose; `?` for the rest, and for an empty one."""
-    return "".join(char if char.isprintable() else "?" for char in value) or "?"
+    return "".join(char if char.isprintable() else "?" for char in value[:MOST_NAMED]) or "?"

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import TextIO
 
 __all__ = ["logger", "start"]
 
@@ -48,9 +49,9 @@ def _places(record: logging.LogRecord) -> list[str]:
     return places
 
 
-def start(service: str, level: str = "INFO") -> None:
-    """Send what this process logs from `level` on to standard error, as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
+def start(service: str, level: str = "INFO", to: TextIO | None = None) -> None:
+    """Send what this process logs from `level` on to standard error, or where else it shall go, as JSON lines."""
+    handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(_JsonLine(service))
     logging.raiseExceptions = False  # where a line can't be written, logging would print what it was about
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

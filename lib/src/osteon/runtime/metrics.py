@@ -18,6 +18,13 @@ COMMITMENTS = Counter(
 )
 CALLERS_REFUSED = Counter("osteon_door_callers_refused_total", "Callers without a valid token", ["door"])
 
+# Audit messages, where there is a repository of them
+AUDITS = Counter(
+    "osteon_audit_messages_total",
+    "Audit messages for the repository, by what became of them: sent, kept while it was away, lost",
+    ["outcome"],
+)
+
 # The stages
 RECORDS = Counter("osteon_stage_records_total", "Records with an outcome", ["stage", "outcome"])
 SET_ASIDE = Counter("osteon_stage_set_aside_total", "Images set aside", ["stage", "reason"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from osteon.errors import Fatal, OsteonError
 from osteon.runtime import logs
+from osteon.runtime.audit_repository import sending_audits
 from osteon.runtime.crashes import keep_values_in
 from osteon.runtime.settings import Settings
 
@@ -30,7 +31,8 @@ def run(service: str, settings: Callable[[], Settings], main: Callable[..., None
     try:
         known = settings()
         logs.start(service, known.log_level)
-        main(known, stop)
+        with sending_audits(known, service):
+            main(known, stop)
     except Fatal as error:
         LOGGER.critical("stopped", extra={"why": str(error)})
         sys.exit(78)

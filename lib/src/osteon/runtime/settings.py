@@ -39,6 +39,23 @@ class Settings(BaseSettings):
     health_host: str = "127.0.0.1"
     """Address that /healthz, /readyz and /metrics listen on."""
 
+    audit_repository: str = ""
+    """Where audit messages are sent by syslog, besides the log: `tls://HOST:6514`; to try it out also `tcp://` and
+    `udp://`, which the network can read. By default nowhere."""
+
+    audit_ca: Path | None = None
+    """PEM file of the authorities that the audit repository's certificate is believed of; by default this machine's."""
+
+    audit_certificate: Path | None = None
+    """PEM file of the certificate that the audit repository is shown, where it asks for one."""
+
+    audit_key: Path | None = None
+    """PEM file of that certificate's key."""
+
+    audit_keep: Path | None = None
+    """Folder that keeps audit messages while their repository is away; needed with `audit_repository`. Services of one
+    machine may share it."""
+
     kafka_servers: str = "127.0.0.1:9092"
     """Addresses of Kafka brokers, `host:port`, separated by commas."""
 

@@ -78,7 +78,10 @@ class Store(ABC):
 
     @abstractmethod
     def presign(self, ref: ObjectRef, expires_s: int = 900) -> str:
-        """A link with which a person may read this one object, for `expires_s` seconds (1 to 604800)."""
+        """A link with which a person may read this one object, for `expires_s` seconds (1 to 604800).
+
+        Whoever gives it to one tells `audit.exported`.
+        """
 
     @abstractmethod
     def probe(self) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from osteon import bus, store
 from osteon.errors import Fatal
 from osteon.runtime import logs, read_settings
+from osteon.runtime.audit_repository import sending_audits
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.settings import IngestSettings
 from osteon_ingest.traces import find, pseudonyms
@@ -43,7 +44,8 @@ def forget_patient(
     here = bus.connect_as(settings)
     objects = store.connect_as(settings)
 
-    found = find(here, objects, keys, settings.site, names)
+    with sending_audits(settings, "patient-forget"):
+        found = find(here, objects, keys, settings.site, names)
     console = Console()
     for bucket, n in found.n_unknown.items():
         told = "can't be opened or read, so nobody can tell whose they are; are all OSTEON_FORMER_SITE_KEYS given?"

@@ -15,6 +15,7 @@ from rich.table import Table
 from osteon.bus.login import Brokers
 from osteon.errors import Fatal
 from osteon.phantom.cohort import Expected, demo_cohort, read_manifest
+from osteon.runtime import audit, logs
 from osteon.store import connect as connect_store
 from osteon_ingest.identity import Keys
 from osteon_stack.commands import STATE, up
@@ -24,7 +25,7 @@ from osteon_stack.demo.report import Row, write_report
 from osteon_stack.demo.send import Parcel, choose_doors
 from osteon_stack.ports import HOST, Ports, ports_from
 from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key
-from osteon_stack.services import connect_bus
+from osteon_stack.services import SITE, connect_bus
 from osteon_stack.stack import Stack
 
 __all__ = ["demo"]
@@ -71,10 +72,20 @@ def run(
         ("time", f"{time.monotonic() - began:.0f} s"),
     ]
     report.write_text(write_report(rows, facts, store))
+    _audit(rows, report, stack.folder)
     _show(rows, facts, leaks)
     SCREEN.print(_HOW_TO_GO_ON.format(report=report, console=_doors(stack.ports).console_url))
     if leaks or not all(row.is_as_expected for row in rows):
         raise typer.Exit(1)
+
+
+def _audit(rows: Sequence[Row], report: Path, folder: Path) -> None:
+    """Tell audit which images left the system: the page is there to be mailed."""
+    with (folder / "logs" / "demo.log").open("a") as log:
+        logs.start("demo", to=log)
+        for row in rows:
+            if row.probability is not None:  # those that the page has pictures of
+                audit.exported(SITE, audit.here(), report.name, row.image_id)
 
 
 def _paths(folder: Path | None) -> list[Path]:
