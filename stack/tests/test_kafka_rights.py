@@ -17,12 +17,12 @@ from kafka.errors import AuthorizationError, KafkaError
 from osteon.bus import Outgoing, connect
 from osteon.bus.login import Brokers, Login
 from osteon.contracts import ImageReceived
-from osteon.contracts.topics import IMAGE_RECEIVED, TOPICS
+from osteon.contracts.topic_rights import RIGHTS, Rights
+from osteon.contracts.topics import IMAGE_RECEIVED, TOPICS, Topic
 from osteon.errors import Fatal, Passing
-from osteon_stack.kafka_rights import RIGHTS, grant
 from osteon_stack.ports import HOST, Ports, free_ports
 from osteon_stack.secrets import ADMIN, kafka_login, lock
-from osteon_stack.services import common_environment, connect_bus
+from osteon_stack.services import SITE, common_environment, connect_bus
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -44,8 +44,9 @@ def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any, certifica
     lock(folder)
     with start_kafka(folder, ports, over_tls(ports, certificates)):
         connect_bus(folder, ports).provision(TOPICS)
-        grant(folder, ports)
-        grant(folder, ports)  # as at each start of the stack
+        passwords = {name: kafka_login(folder, name).password for name in RIGHTS}
+        connect_bus(folder, ports).grant(passwords, SITE)
+        connect_bus(folder, ports).grant(passwords, SITE)  # as at each start of the stack
         made = Locked(folder, ports)
         producer = KafkaProducer(**made.options(ADMIN))
         assert all(may_write(producer, topic.name) for topic in TOPICS)
@@ -227,3 +228,11 @@ def _any_acl() -> Any:
 
     anything = ResourcePatternFilter(ResourceType.ANY, None, Pattern.ANY)
     return ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, anything)
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+def test_a_service_finds_all_that_it_waits_for(locked: Locked, user: str) -> None:
+    bus = connect(f"{HOST}:{locked.ports.kafka}", kafka_login(locked.folder, user))
+
+    assert bus.missing_for(RIGHTS[user]) == []
+    assert bus.missing_for(Rights((Topic("osteon.none", ImageReceived, "image_id"),))) == ["osteon.none"]

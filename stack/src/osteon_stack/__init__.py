@@ -3,7 +3,6 @@
 ports.py       which port each part listens on, and who holds one that is taken
 secrets.py     keys and passwords, made once
 part.py        a program, what it needs, how it is started and ended
-kafka_rights.py   users of a locked Kafka, and what each may do
 kafka.py seaweedfs.py triton.py prometheus.py   the servers, one file each
 onnxruntime_backend/model.py                    Triton's backend for ONNX models, in Python
 services.py    Osteon's own processes and their settings

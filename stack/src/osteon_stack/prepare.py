@@ -8,16 +8,16 @@ from pathlib import Path
 
 from osteon import store
 from osteon.bus import KafkaBus
+from osteon.contracts.topic_rights import RIGHTS
 from osteon.contracts.topics import TOPICS
 from osteon.release import publish
 from osteon.release.releases import Releases
 from osteon.release.repository import Folder, read_folder
 from osteon.runtime import logs
-from osteon_stack.kafka_rights import grant
 from osteon_stack.ports import HOST, Ports
 from osteon_stack.seaweedfs import make_buckets
-from osteon_stack.secrets import identity, is_locked
-from osteon_stack.services import connect_bus
+from osteon_stack.secrets import identity, is_locked, kafka_login
+from osteon_stack.services import SITE, connect_bus
 from osteon_stack.state import read_wanted
 
 __all__ = ["connect_store", "demo_models", "prepare"]
@@ -31,7 +31,7 @@ def prepare(folder: Path, ports: Ports) -> None:
     bus = connect_bus(folder, ports)
     bus.provision(TOPICS, replication=1)
     if is_locked(folder):
-        grant(folder, ports)
+        bus.grant({name: kafka_login(folder, name).password for name in RIGHTS}, SITE)
     _release(bus, connect_store(folder, ports))
 
 

@@ -1,6 +1,8 @@
 """`osteon dead-letters`, `osteon stage`, `osteon topics`."""
 
 import json
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,8 +17,9 @@ from osteon.bus.kafka import KafkaBus, connect_as
 from osteon.bus.produce import TOO_LARGE
 from osteon.bus.table import Table
 from osteon.contracts import Brake, DeadLetter
+from osteon.contracts.topic_rights import RIGHTS
 from osteon.contracts.topics import STAGE_BRAKED, TOPICS
-from osteon.errors import Fatal
+from osteon.errors import Fatal, Passing
 from osteon.runtime import Settings, read_settings
 
 __all__ = ["dead_letters", "stage", "topics"]
@@ -112,6 +115,42 @@ def check_topics() -> None:
     if differences:
         raise typer.Exit(1)
     Console().print("all topics are as they should be")
+
+
+@topics.command("grant")
+def grant_rights(
+    passwords: Annotated[Path, typer.Argument(help="a folder with a file for each user, which holds its password")],
+) -> None:
+    """Make the services' users at Kafka, with their rights. Example: osteon topics grant passwords/."""
+    found = {name: passwords / name for name in RIGHTS if (passwords / name).is_file()}
+    if not found:
+        raise Fatal(f"{passwords} holds no password of {', '.join(RIGHTS)}: write each into a file of that name")
+    _bus().grant({name: file.read_text().strip() for name, file in found.items()}, read_settings(Settings).site)
+    Console().print(f"{len(found)} users have their rights: {', '.join(found)}")
+
+
+@topics.command("wait")
+def wait_for_topics(
+    service: Annotated[str, typer.Argument(help=", ".join(RIGHTS))],
+    within_s: Annotated[float, typer.Option("--within-s", help="how long to wait (s)")] = 600.0,
+) -> None:
+    """Wait until a service finds all that it needs on Kafka. Example: osteon topics wait accept."""
+    if service not in RIGHTS:
+        raise Fatal(f"there is no service {service}; there are {', '.join(RIGHTS)}")
+    bus, deadline, why = _bus(), time.monotonic() + within_s, ""
+    while True:
+        try:
+            missing = bus.missing_for(RIGHTS[service])
+        except Passing as error:
+            missing = [str(error)]
+        if not missing:
+            return Console().print(f"{service} finds its topics")
+        if missing[0] != why:
+            why = missing[0]
+            Console().print(f"waiting: {why}", highlight=False, soft_wrap=True)
+        if time.monotonic() > deadline:
+            raise Fatal(f"{service} waited for {within_s:.0f} s: {why}; see `osteon topics provision`")
+        time.sleep(2)
 
 
 def _grid(*names: str) -> Grid:

@@ -10,12 +10,13 @@ from contextlib import ExitStack
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from osteon.bus import kafka_topics
+from osteon.bus import kafka_topics, kafka_users
 from osteon.bus.kafka_reader import KafkaReader, record_of
 from osteon.bus.kafka_writer import KafkaWriter, Patience, discard
 from osteon.bus.login import Brokers, Login, login_of
 from osteon.bus.record import Outgoing, Place, Record, Sending, event_headers, sending
 from osteon.bus.wire import Refused, made_anew
+from osteon.contracts.topic_rights import Rights
 from osteon.contracts.topics import Topic
 from osteon.errors import Fatal, Passing
 from osteon.runtime import Settings
@@ -62,6 +63,14 @@ class KafkaBus:
 
     def check(self, topics: Sequence[Topic]) -> list[str]:
         return kafka_topics.check(self._brokers, topics)
+
+    def grant(self, passwords: Mapping[str, str], site: str) -> None:
+        """Make users with these passwords, and the rights of a site's services; see `kafka_users`."""
+        kafka_users.grant(self._brokers, passwords, site)
+
+    def missing_for(self, allowed: Rights) -> list[str]:
+        """What a service with those rights does not see yet; see `kafka_users`."""
+        return kafka_users.missing_for(self._brokers, allowed)
 
     def reader(self, group: str, topics: Sequence[str], instance: str) -> KafkaReader:
         nameless = self._brokers.nameless()  # asked first: kafka-python would wait half a minute for each try

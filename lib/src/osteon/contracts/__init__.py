@@ -3,6 +3,7 @@
 osteon/v1/   generated from `proto/osteon/v1` by `make proto`; its names are passed on here
 topics.py    which message lies on which topic, under which key, for how long, read by whom
 buckets.py   which buckets there are, and what each service may do in them
+topic_rights.py   who may read and write which topic
 reasons.py   why an image is set aside
 """
 

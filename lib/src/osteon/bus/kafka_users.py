@@ -1,0 +1,75 @@
+"""Users of Apache Kafka and their ACLs, made as the table of rights says; and what a user sees once it has them."""
+
+from collections.abc import Iterator, Mapping
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+    UserScramCredentialUpsertion,
+)
+from kafka.errors import KafkaError
+
+from osteon.bus.login import Brokers
+from osteon.contracts.topic_rights import RIGHTS, Rights
+from osteon.errors import Passing
+
+__all__ = ["grant", "missing_for"]
+
+MECHANISM = "SCRAM-SHA-512"
+
+
+def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
+    """Make the users of `passwords` with their passwords and rights, for the stages of `site`.
+
+    Safe to repeat: a password is replaced. Raises Passing.
+    """
+    users = [UserScramCredentialUpsertion(name, MECHANISM, password) for name, password in passwords.items()]
+    try:
+        with brokers.client(KafkaAdminClient) as admin:
+            failed = {name: error for name, error in admin.alter_user_scram_credentials(users).items() if error}
+            rights = [one for name in passwords for one in _acls(f"User:{name}", RIGHTS[name], site)]
+            refused = admin.create_acls(rights)["failed"]
+    except KafkaError as error:
+        raise Passing("bus", f"Kafka's users can't be made: {brokers.why(error)}") from None
+    if failed or refused:
+        raise Passing("bus", f"Kafka made neither users {', '.join(failed)} nor {len(refused)} rights; try again")
+
+
+def missing_for(brokers: Brokers, allowed: Rights) -> list[str]:
+    """What a service with those rights can't begin without and does not see yet: topics, and its stage's offsets.
+
+    Raises Passing if the broker can't be reached, or does not know the user yet.
+    """
+    topics = {topic.name: topic for topic in (*allowed.reads, *allowed.writes)}
+    try:
+        with brokers.client(KafkaAdminClient) as admin:
+            seen = {one["name"] for one in admin.describe_topics(list(topics)) if one["partitions"]}
+            missing = sorted(topics.keys() - seen)
+            consumed = [one for one in topics.values() if allowed.stage in one.readers and one.name in seen]
+            parts = [TopicPartition(one.name, number) for one in consumed for number in range(one.partitions)]
+            known = admin.list_group_offsets({allowed.stage: parts})[allowed.stage] if parts else {}
+    except KafkaError as error:
+        raise Passing("bus", f"Kafka can't be asked: {brokers.why(error)}") from None
+    unread = {part.topic for part in parts if part not in known or known[part].offset < 0}
+    return missing + [f"offsets in {name}" for name in sorted(unread)]
+
+
+def _acls(user: str, allowed: Rights, site: str) -> Iterator[ACL]:
+    literal, prefixed = ACLResourcePatternType.LITERAL, ACLResourcePatternType.PREFIXED
+    for topic in allowed.reads:
+        yield _acl(user, ACLOperation.READ, ResourcePattern(ResourceType.TOPIC, topic.name, literal))
+    for topic in allowed.writes:
+        yield _acl(user, ACLOperation.WRITE, ResourcePattern(ResourceType.TOPIC, topic.name, literal))
+    if allowed.stage:
+        yield _acl(user, ACLOperation.READ, ResourcePattern(ResourceType.GROUP, allowed.stage, literal))
+        mine = ResourcePattern(ResourceType.TRANSACTIONAL_ID, f"osteon.{site}.{allowed.stage}.", prefixed)
+        yield _acl(user, ACLOperation.WRITE, mine)
+
+
+def _acl(user: str, operation: ACLOperation, on: ResourcePattern) -> ACL:
+    return ACL(user, "*", operation, ACLPermissionType.ALLOW, on)

@@ -1,0 +1,54 @@
+"""Who may read and write which topic: the least that each service's work needs.
+
+The stack of one machine and the chart make Kafka's users and ACLs of it; whoever brings a Kafka of their own gives each
+service these and no others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from osteon.contracts.topics import (
+    DEAD_LETTER,
+    IMAGE_CLASSIFIED,
+    IMAGE_DEIDENTIFIED,
+    IMAGE_HARMONIZED,
+    IMAGE_KNOWN,
+    IMAGE_RECEIVED,
+    IMAGE_SET_ASIDE,
+    MODEL_IN_FORCE,
+    MODEL_RELEASED,
+    STAGE_BRAKED,
+    TOPICS,
+    Topic,
+    retry_topic,
+)
+
+__all__ = ["RIGHTS", "Rights"]
+
+RELEASES = (MODEL_RELEASED, MODEL_IN_FORCE)
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a user may do: read topics, write topics; and as a stage, join its group and write transactions."""
+
+    reads: tuple[Topic, ...]
+    writes: tuple[Topic, ...] = ()
+    stage: str = ""
+
+
+def _stage(name: str, consumes: Topic, *produces: Topic, reads: tuple[Topic, ...] = ()) -> Rights:
+    """What each stage needs besides its own: the brake, dead letters, what is replayed to it."""
+    writes = (*produces, IMAGE_SET_ASIDE, DEAD_LETTER, STAGE_BRAKED)
+    return Rights((consumes, retry_topic(consumes, name), STAGE_BRAKED, *reads), writes, name)
+
+
+RIGHTS: Mapping[str, Rights] = {
+    "ingest": Rights((IMAGE_RECEIVED,), (IMAGE_RECEIVED,)),  # the sweeper reads what was announced
+    "accept": _stage("accept", IMAGE_RECEIVED, IMAGE_DEIDENTIFIED, IMAGE_KNOWN, reads=(IMAGE_KNOWN,)),
+    "harmonizer": _stage("harmonize", IMAGE_DEIDENTIFIED, IMAGE_HARMONIZED, reads=RELEASES),
+    "classifier": _stage("classify", IMAGE_HARMONIZED, IMAGE_CLASSIFIED, reads=RELEASES),
+    "reconcile": Rights(RELEASES),
+    "console": Rights(TOPICS),
+}
+"""By service. The administrator may do everything, and needs no row."""
