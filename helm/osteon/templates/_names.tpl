@@ -1,0 +1,101 @@
+{{/* Labels of everything that belongs to a part: {"root": $, "part": "harmonizer"} */}}
+{{- define "osteon.labels" -}}
+{{ include "osteon.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: osteon
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "osteon.selector" -}}
+app.kubernetes.io/name: osteon
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{- define "osteon.name" -}}
+{{ .root.Release.Name }}-{{ .part }}
+{{- end }}
+
+{{/* An image of this project: {"root": $, "name": "ingest"}; `image` names another one whole */}}
+{{- define "osteon.image" -}}
+{{- with .image }}{{ . }}{{ else -}}
+{{ with .root.Values.image.registry }}{{ . }}/{{ end }}osteon/{{ .name }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
+{{/* The parts that this release has, as a list in JSON */}}
+{{- define "osteon.parts" -}}
+{{- $parts := list "provision" }}
+{{- if .Values.kafka.enabled }}{{ $parts = append $parts "kafka" }}{{ end }}
+{{- if .Values.store.enabled }}{{ $parts = append $parts "store" }}{{ end }}
+{{- if .Values.hub.enabled }}{{ $parts = append $parts "desk" }}{{ end }}
+{{- if .Values.site.enabled }}{{ $parts = concat $parts (list "ingest" "accept" "harmonizer" "classifier" "console" "triton") }}{{ end }}
+{{- $parts | toJson }}
+{{- end }}
+
+{{- define "osteon.kafkaServers" -}}
+{{- if .Values.kafka.enabled -}}
+{{- $name := printf "%s-kafka" .Release.Name -}}
+{{- range $i := until (int .Values.kafka.replicas) }}{{ if $i }},{{ end }}{{ $name }}-{{ $i }}.{{ $name }}.{{ $.Release.Namespace }}.svc:9092{{ end -}}
+{{- else -}}
+{{ required "kafka.external.servers: name the brokers (host:port, separated by commas), or set kafka.enabled" .Values.kafka.external.servers }}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.kafkaSecurity" -}}
+{{- if .Values.kafka.enabled }}{{ ternary "SASL_SSL" "SASL_PLAINTEXT" .Values.tls.enabled }}{{ else }}{{ .Values.kafka.external.security }}{{ end }}
+{{- end }}
+
+{{- define "osteon.storeEndpoint" -}}
+{{- if .Values.store.enabled -}}
+{{ .Release.Name }}-store:8333
+{{- else -}}
+{{ required "store.external.endpoint: name the S3 store (host:port), or set store.enabled" .Values.store.external.endpoint }}
+{{- end }}
+{{- end }}
+
+{{/* Names of Secrets: those that somebody made, else those that the chart makes once and keeps. */}}
+{{- define "osteon.siteKeySecret" -}}
+{{ .Values.site.keySecret | default (printf "%s-site-key" .Release.Name) }}
+{{- end }}
+
+{{- define "osteon.tokensSecret" -}}
+{{ .Values.site.tokensSecret | default (printf "%s-tokens" .Release.Name) }}
+{{- end }}
+
+{{- define "osteon.storeSecret" -}}
+{{- if .Values.store.enabled -}}
+{{ .Values.store.secret | default (printf "%s-store-identities" .Release.Name) }}
+{{- else -}}
+{{ required "store.external.secret: name the Secret with PART.access-key and PART.secret-key of each service" .Values.store.external.secret }}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.kafkaSecret" -}}
+{{- if .Values.kafka.enabled -}}
+{{ .Values.kafka.secret | default (printf "%s-kafka-users" .Release.Name) }}
+{{- else if hasPrefix "SASL" .Values.kafka.external.security -}}
+{{ required "kafka.external.secret: name the Secret with PART (its password) and, where it is not PART, PART.user of each service" .Values.kafka.external.secret }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret of a server's certificate, with tls.crt, tls.key and ca.crt: {"root": $, "part": "kafka"} */}}
+{{- define "osteon.tlsSecret" -}}
+{{ get .root.Values.tls.secrets .part | default (printf "%s-%s-tls" .root.Release.Name .part) }}
+{{- end }}
+
+{{/* Which Secret holds the authorities (ca.crt) that a server is believed of; none: those of the image */}}
+{{- define "osteon.kafkaCa" -}}
+{{- if .Values.kafka.enabled }}{{ if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "kafka") }}{{ end }}
+{{- else if hasSuffix "SSL" .Values.kafka.external.security }}{{ .Values.kafka.external.caSecret }}{{ end }}
+{{- end }}
+
+{{- define "osteon.storeCa" -}}
+{{- if .Values.store.enabled }}{{ if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "store") }}{{ end }}
+{{- else if .Values.store.external.isSecure }}{{ .Values.store.external.caSecret }}{{ end }}
+{{- end }}
+
+{{- define "osteon.tritonCa" -}}
+{{- if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
+{{- end }}

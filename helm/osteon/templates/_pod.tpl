@@ -1,0 +1,155 @@
+{{/* What a container of ours may do: nothing beyond its own work (Pod Security Standard `restricted`) */}}
+{{- define "osteon.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "osteon.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* What all pods of ours share: {"root": $, "part": …} */}}
+{{- define "osteon.pod" -}}
+{{- $placed := get .root.Values .part | default dict }}
+automountServiceAccountToken: false
+serviceAccountName: {{ include "osteon.name" . }}
+securityContext: {{- include "osteon.podSecurity" . | nindent 2 }}
+enableServiceLinks: false  # else Kubernetes adds variables that begin with OSTEON_ where the release is named so
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{- range . }}
+  - name: {{ . }}{{ end }}
+{{- end }}
+{{- with get $placed "nodeSelector" | default .root.Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with get $placed "tolerations" | default .root.Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Copies of a part on different machines, as far as there are any. */}}
+{{- define "osteon.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "osteon.selector" . | nindent 8 }}
+{{- end }}
+
+{{/*
+The settings of a service as variables: {"root": $, "part": "accept", "settings": {…}}. `part` is also its identity at
+Kafka and at the store.
+*/}}
+{{- define "osteon.environment" -}}
+{{- $values := .root.Values }}
+{{- $settings := merge (dict) (.settings | default dict) $values.settings }}
+{{- $security := include "osteon.kafkaSecurity" .root }}
+- {name: OSTEON_SITE, value: {{ $values.site.name | quote }}}
+- {name: OSTEON_HEALTH_PORT, value: "9400"}
+- {name: OSTEON_HEALTH_HOST, value: "0.0.0.0"}
+- {name: OSTEON_KAFKA_SERVERS, value: {{ include "osteon.kafkaServers" .root | quote }}}
+- {name: OSTEON_KAFKA_SECURITY, value: {{ $security }}}
+{{- if hasPrefix "SASL" $security }}
+{{- $secret := include "osteon.kafkaSecret" .root }}
+{{- if $values.kafka.enabled }}
+- {name: OSTEON_KAFKA_MECHANISM, value: {{ ternary "PLAIN" "SCRAM-SHA-512" (eq .part "admin") }}}
+- {name: OSTEON_KAFKA_USER, value: {{ .part }}}
+{{- else }}
+- {name: OSTEON_KAFKA_MECHANISM, value: {{ $values.kafka.external.mechanism }}}
+- name: OSTEON_KAFKA_USER
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ .part }}.user}}
+{{- end }}
+- name: OSTEON_KAFKA_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ .part }}}}
+{{- end }}
+{{- if include "osteon.kafkaCa" .root }}
+- {name: OSTEON_KAFKA_CA, value: /etc/osteon/kafka/ca.crt}
+{{- end }}
+- {name: OSTEON_STORE_ENDPOINT, value: {{ include "osteon.storeEndpoint" .root | quote }}}
+- {name: OSTEON_STORE_IS_SECURE, value: {{ ternary $values.tls.enabled $values.store.external.isSecure $values.store.enabled | quote }}}
+{{- if include "osteon.storeCa" .root }}
+- {name: OSTEON_STORE_CA, value: /etc/osteon/store/ca.crt}
+{{- end }}
+- name: OSTEON_STORE_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ include "osteon.storeSecret" .root }}, key: {{ .part }}.access-key}}
+- name: OSTEON_STORE_SECRET_KEY
+  valueFrom: {secretKeyRef: {name: {{ include "osteon.storeSecret" .root }}, key: {{ .part }}.secret-key}}
+- {name: OSTEON_TRITON_URL, value: {{ .tritonUrl | default (printf "%s-triton:8001" .root.Release.Name) | quote }}}
+- {name: OSTEON_TRITON_IS_SECURE, value: {{ $values.tls.enabled | quote }}}
+{{- if include "osteon.tritonCa" .root }}
+- {name: OSTEON_TRITON_CA, value: /etc/osteon/triton/ca.crt}
+{{- end }}
+{{- range $name, $value := $settings }}
+- {name: OSTEON_{{ upper $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- /* Numerical libraries would else start one thread a core of the node in each container. */}}
+{{- range list "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" "MKL_NUM_THREADS" }}
+- {name: {{ . }}, value: "1"}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.siteKey" -}}
+- name: OSTEON_SITE_KEY
+  valueFrom: {secretKeyRef: {name: {{ include "osteon.siteKeySecret" .root }}, key: site-key}}
+{{- end }}
+
+{{/* Where those files lie that the settings name; `osteon.volumes` brings them. */}}
+{{- define "osteon.mounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- range $server := list "kafka" "store" "triton" }}
+{{- if include (printf "osteon.%sCa" $server) $.root }}
+- {name: {{ $server }}-ca, mountPath: /etc/osteon/{{ $server }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.volumes" -}}
+- {name: tmp, emptyDir: {sizeLimit: 2Gi}}
+{{- range $server := list "kafka" "store" "triton" }}
+{{- with include (printf "osteon.%sCa" $server) $.root }}
+- {name: {{ $server }}-ca, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A container that waits until a service finds its topics, so that it starts once: {…, "image": "ingest"} */}}
+{{- define "osteon.wait" -}}
+- name: wait
+  image: {{ include "osteon.image" (dict "root" .root "name" .image) }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+  command: [osteon, topics, wait, {{ .part }}]
+  env: {{- include "osteon.environment" (merge (dict "settings" dict) .) | nindent 4 }}
+  resources: {requests: {cpu: 10m, memory: 96Mi}, limits: {memory: 192Mi}}
+  securityContext: {{- include "osteon.containerSecurity" . | nindent 4 }}
+  volumeMounts: {{- include "osteon.mounts" . | nindent 4 }}
+{{- end }}
+
+{{- define "osteon.probes" -}}
+startupProbe: {httpGet: {path: /healthz, port: health}, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 90}
+livenessProbe: {httpGet: {path: /healthz, port: health}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}
+readinessProbe: {httpGet: {path: /readyz, port: health}, periodSeconds: 3, timeoutSeconds: 5}
+{{- end }}
+
+{{- define "osteon.claim" -}}
+accessModes: [ReadWriteOnce]
+{{- with .root.Values.storageClassName }}
+storageClassName: {{ . }}
+{{- end }}
+resources: {requests: {storage: {{ .storage }}}}
+{{- end }}
+
+{{/* Where Prometheus finds metrics, and what a pod was started with: it starts again when that changes. */}}
+{{- define "osteon.annotations" -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .port | default "9400" | quote }}
+{{- end }}
