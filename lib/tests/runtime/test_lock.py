@@ -1,9 +1,11 @@
 import secrets
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
@@ -108,6 +110,15 @@ def test_tls_below_1_2_is_not_spoken(certificates: Path) -> None:
 def test_files_that_are_no_certificate_and_its_key_are_named(certificates: Path, certificate: str, key: str) -> None:
     with pytest.raises(Fatal, match=certificate):
         server_context(certificates / certificate, certificates / key)
+
+
+def test_prometheus_is_told_when_a_certificate_and_its_authority_expire(certificates: Path) -> None:
+    server_context(certificates / "door.pem", certificates / "door.key", certificates / "ca.pem")
+
+    for name in ("door.pem", "ca.pem"):
+        end_s = REGISTRY.get_sample_value("osteon_tls_certificate_end_seconds", {"file": str(certificates / name)})
+        assert end_s is not None
+        assert end_s > time.time()
 
 
 def test_a_certificate_without_its_key_is_half_a_lock(certificates: Path) -> None:

@@ -13,10 +13,11 @@ from osteon.contracts import DeadLetter, ImageSetAside, OriginalRecord
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_SET_ASIDE
 from osteon.errors import OsteonError, SetAside
 
-__all__ = ["TOO_LARGE", "Settle", "Turn", "outgoing", "sendings", "settled", "tell"]
+__all__ = ["KINDS", "TOO_LARGE", "Settle", "Turn", "outgoing", "sendings", "settled", "tell"]
 
 Settle = Callable[[Sequence[Outgoing], State], Sequence[Outgoing]]
 TOO_LARGE = "record-too-large"
+KINDS = ("done", "duplicate", "set-aside", "dead-letter")
 # Messages of the path name the image alike, so that whoever sets it aside can say which one.
 COPIED = ("image_id", "site", "patient")
 

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from osteon.bus.brake import Brakes, brake
 from osteon.bus.claims import Lane
 from osteon.bus.isolate import apart
 from osteon.bus.outcome import Dead, Dependencies, Done, Item, Outcome, Stopped, Unknown, attempt
-from osteon.bus.produce import TOO_LARGE, Turn, outgoing, sendings, settled, tell
+from osteon.bus.produce import KINDS, TOO_LARGE, Turn, outgoing, sendings, settled, tell
 from osteon.bus.record import Place, Record, event_headers, header, sending
 from osteon.bus.state import State
 from osteon.bus.window import Window
@@ -61,6 +62,9 @@ class Running:
         self.must_begin = True
         self.needs_writer = True
         self.too_large: set[tuple[Place, int]] = set()  # the bus took none of what came of these records
+        for kind in KINDS:  # a counter that begins at 1 has no rise that an alert could see
+            metrics.RECORDS.labels(stage.name, kind)
+        metrics.TRANSACTIONS_ABORTED.labels(stage.name)
         self.window = Window(stage.max_in_flight or 4 * stage.n_threads, stage.max_in_flight or MAX_SENDINGS)
 
     # ------------------------------------------------------------------------------------------ the loop
@@ -240,9 +244,7 @@ class Running:
             self.lanes[place].offset = at.offset
         for item, (kind, reason) in zip(turn.items, turn.outcomes, strict=True):
             LOGGER.info("record worked", extra={**_told(item), "outcome": kind, "reason": reason})
-            metrics.RECORDS.labels(self.stage.name, kind).inc()
-            if kind == "set-aside":
-                metrics.SET_ASIDE.labels(self.stage.name, reason).inc()
+            _count(self.stage.name, item, kind, reason)
         self.brakes.count(turn.reasons)
         if turn.has_brake:
             self._pulled()
@@ -351,6 +353,17 @@ def _told(item: Item) -> dict[str, Any]:
         "image_id": getattr(item.message, "image_id", ""),
         "trace_id": trace.trace_id(header(item.record.headers, "traceparent")),
     }
+
+
+def _count(stage: str, item: Item, kind: str, reason: str) -> None:
+    metrics.RECORDS.labels(stage, kind).inc()
+    if kind == "set-aside":
+        metrics.SET_ASIDE.labels(stage, reason).inc()
+    if kind == "dead-letter":
+        metrics.DEAD_LETTERS.labels(stage, reason).inc()
+    at: Timestamp | None = getattr(item.message, "received_at", None)
+    if at is not None and at.seconds > 0:
+        metrics.SINCE_RECEIVED_SECONDS.labels(stage).observe(max(0.0, time.time() - at.seconds - at.nanos / 1e9))
 
 
 def _at(record: Record) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from osteon.errors import Fatal
+from osteon.runtime import metrics
 
 __all__ = ["Health", "serve"]
 
@@ -25,6 +26,7 @@ class Health:
     def ready(self, part: str, is_ready: bool) -> None:
         """State whether `part` of this process is ready to work."""
         self._parts[part] = is_ready
+        metrics.READY.labels(part).set(is_ready)
 
     def alive(self) -> None:
         """State that the main loop went round."""

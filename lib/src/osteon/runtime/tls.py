@@ -1,9 +1,13 @@
 """TLS on both sides as BCP 195 (RFC 8996, RFC 9325) asks for it, and PS3.15 B.12 with it: 1.2 or 1.3, never less."""
 
+import contextlib
 import ssl
 from pathlib import Path
 
+from cryptography import x509
+
 from osteon.errors import Fatal
+from osteon.runtime import metrics
 
 __all__ = ["client_context", "server_context"]
 
@@ -55,6 +59,7 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
     except OSError as error:  # of which ssl.SSLError is one
         why = error.strerror or type(error).__name__
         raise Fatal(f"{certificate} and {key} are not a certificate and its key in PEM: {why}") from None
+    _tell_end(certificate)
 
 
 def _trust(context: ssl.SSLContext, ca: Path) -> None:
@@ -64,3 +69,11 @@ def _trust(context: ssl.SSLContext, ca: Path) -> None:
         raise Fatal(
             f"{ca} holds no certificates of authorities in PEM: {error.strerror or type(error).__name__}"
         ) from None
+    _tell_end(ca)
+
+
+def _tell_end(file: Path) -> None:
+    """Tell Prometheus when the first certificate in a file expires: of a chain its own, of authorities the only one."""
+    with contextlib.suppress(ValueError):  # OpenSSL takes more than this reads; a figure is worth no refusal
+        first = x509.load_pem_x509_certificates(file.read_bytes())[0]
+        metrics.CERTIFICATE_ENDS.labels(str(file)).set(first.not_valid_after_utc.timestamp())

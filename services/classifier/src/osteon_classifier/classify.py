@@ -9,7 +9,7 @@ from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_HARMONIZED
 from osteon.imaging.dicom import read_image
 from osteon.imaging.image import Image
 from osteon.release import Card, Releases, Triton
-from osteon.runtime import Settings
+from osteon.runtime import Settings, metrics
 from osteon.store import Store
 
 __all__ = ["classify", "make_stage"]
@@ -33,6 +33,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         card = releases.get(message.release_set).classifier
         assert card.operating_point is not None
         probability = classify(read_image(store.get(message.object, "harmonized")), card, triton)
+        metrics.PROBABILITY.labels(message.site).observe(probability)
         record = ImageClassified(
             image_id=message.image_id,
             site=message.site,

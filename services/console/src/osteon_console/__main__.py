@@ -7,6 +7,7 @@ from osteon.runtime import health, read_settings
 from osteon.runtime.lock import http_lock
 from osteon.runtime.service import run
 from osteon_console.api import api, listen, serve
+from osteon_console.measure import measure_for_ever
 from osteon_console.settings import ConsoleSettings
 from osteon_console.tables import open_database
 from osteon_console.track import Tracker
@@ -25,8 +26,13 @@ def main(settings: ConsoleSettings, stop: threading.Event) -> None:
         target=serve, args=(application, listening, lock, settings.site, stop), name="api", daemon=True
     )
     answering.start()
+    measuring = threading.Thread(
+        target=measure_for_ever, args=(engine, settings.deadline_s, stop), name="measure", daemon=True
+    )
+    measuring.start()
     tracker.run(stop)
     answering.join(timeout=15)  # serve gives questions under way ten seconds
+    measuring.join(timeout=15)
     engine.dispose()
 
 

@@ -11,10 +11,10 @@ from osteon.runtime import trace
 from osteon_console.reception import ENDED, OPEN, message_of
 from osteon_console.tables import EVENTS, RECEPTIONS
 
-__all__ = ["STATES", "image", "images", "stages", "summary"]
+__all__ = ["STATES", "WAITED_FOR", "image", "images", "is_overdue", "stages", "summary"]
 
 STATES = (*OPEN, *ENDED, "overdue")
-_WAITED_FOR = {"accept": "received", "harmonize": "deidentified", "classify": "harmonized"}
+WAITED_FOR = {"accept": "received", "harmonize": "deidentified", "classify": "harmonized"}
 
 
 def images(
@@ -65,7 +65,7 @@ def stages(connection: Connection) -> list[dict[str, Any]]:
             "dead_letters": _count(connection, _ended(stage, "dead-letter")),
             "brake": brakes.get(stage),
         }
-        for stage, state in _WAITED_FOR.items()
+        for stage, state in WAITED_FOR.items()
     ]
 
 
@@ -78,7 +78,7 @@ def summary(connection: Connection, late_before_us: int) -> dict[str, Any]:
     return {
         "states": states,
         "open": sum(states[state] for state in OPEN),
-        "overdue": _count(connection, _is_overdue(late_before_us)),
+        "overdue": _count(connection, is_overdue(late_before_us)),
         "images": connection.execute(select(func.count(distinct(RECEPTIONS.c.image_id)))).scalar_one(),
         "received": connection.execute(received).scalar_one(),  # duplicates among them
         "release_set": in_force.release_set if isinstance(in_force, ReleaseInForce) else None,
@@ -88,11 +88,12 @@ def summary(connection: Connection, late_before_us: int) -> dict[str, Any]:
 def _wanted(late_before_us: int, state: str, site: str) -> list[ColumnElement[bool]]:
     wanted = [RECEPTIONS.c.site == site] if site else []
     if state == "overdue":
-        return [*wanted, _is_overdue(late_before_us)]
+        return [*wanted, is_overdue(late_before_us)]
     return [*wanted, RECEPTIONS.c.state == state] if state else wanted
 
 
-def _is_overdue(late_before_us: int) -> ColumnElement[bool]:
+def is_overdue(late_before_us: int) -> ColumnElement[bool]:
+    """Of a reception: whether it has no outcome, though it was received before."""
     return and_(RECEPTIONS.c.state.in_(OPEN), RECEPTIONS.c.received_at_us < late_before_us)
 
 

@@ -11,19 +11,19 @@ from osteon.imaging.derived import derived_dicom
 from osteon.imaging.dicom import read_dataset, read_image
 from osteon.imaging.geometry import to_reference
 from osteon.imaging.image import Image
+from osteon.imaging.intensity import change
 from osteon.release import Card, Releases, Triton
-from osteon.runtime import Settings
+from osteon.runtime import Settings, metrics
 from osteon.store import Store
 
 __all__ = ["harmonize", "make_stage"]
 
 
-def harmonize(image: Image, card: Card, triton: Triton) -> Image:
-    """The image in its reference appearance: the card's geometry, pixels in [0, 1].
+def harmonize(reference: Image, card: Card, triton: Triton) -> Image:
+    """An image of the card's geometry in its reference appearance: pixels in [0, 1].
 
     Raises Passing if Triton does not answer.
     """
-    reference = to_reference(image, card.geometry)
     batch = reference.pixels[None, None]  # (1, 1, H, W)
     harmonized = triton.infer(card, {card.inputs[0].name: batch})[card.outputs[0].name]
     return Image(pixels=harmonized[0, 0], spacing_mm=reference.spacing_mm)
@@ -38,7 +38,10 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         if refused:
             raise SetAside("out-of-scope", refused)
         original = read_dataset(store.get(message.object, "images"))
-        harmonized = harmonize(read_image(original), release_set.harmonizer, triton)
+        reference = to_reference(read_image(original), release_set.harmonizer.geometry)
+        harmonized = harmonize(reference, release_set.harmonizer, triton)
+        changed = change(reference.pixels, harmonized.pixels)
+        metrics.HARMONIZED_CHANGE.labels(message.site).observe(changed)
         derived = derived_dicom(original, harmonized, role="harmonized", release_set=release_set.id)
         record = ImageHarmonized(
             image_id=message.image_id,

@@ -21,7 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from osteon.errors import Fatal
 from osteon.runtime import health as runtime_health
-from osteon.runtime import logs
+from osteon.runtime import logs, metrics
 from osteon_ingest.locks import dimse_lock, stow_lock
 from osteon_ingest.settings import IngestSettings
 
@@ -72,6 +72,7 @@ def open_doors(settings: IngestSettings, stop: threading.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="osteon-metrics-") as counts:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=counts)  # type: ignore[no-untyped-call]
+        registry.register(metrics.READY)  # no child sets it: which of them are ready, only the parent knows
         health = runtime_health.Health()
         server = runtime_health.serve(health, settings.health_port, settings.health_host, registry)
         # Children keep their metrics in files there, which the parent adds up.
