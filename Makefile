@@ -2,9 +2,9 @@
 SHELL := /bin/bash -o pipefail
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-STREAMING := -e 'lib[bus,store,imaging,release,phantom]' -e services/ingest -e services/harmonizer \
+STREAMING := -e 'lib[bus,store,imaging,release,parity,phantom]' -e services/ingest -e services/harmonizer \
              -e services/classifier -e services/console -e stack
-LEARNING := -e 'lib[bus,store,imaging,release,phantom,learning]' -e methods
+LEARNING := -e 'lib[bus,store,imaging,release,parity,phantom,learning]' -e methods
 PROJECTS := $(wildcard lib/pyproject.toml services/*/pyproject.toml methods/pyproject.toml stack/pyproject.toml)
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt \
               --excludes excludes.txt
@@ -12,10 +12,12 @@ IMAGES ?=
 SEED ?= 0
 N ?= 100000
 ONLY ?=
+BASE ?=
+BUILDER ?=
 SOAK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz faults up down status logs proto lock models clean
+.PHONY: help demo test check bench fuzz faults up down status logs proto lock models images bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -63,6 +65,15 @@ proto: .venv/development ## compile the contracts
 models: .venv/development ## train the two demonstration models again, from a seed
 	$(BIN)/osteon harmonizer train --out models/nyul --seed 1
 	$(BIN)/osteon classifier train --harmonizer models/nyul --out models/cnn --seed 1
+
+images: .venv/streaming ## build the images of helm/; BASE=image BUILDER=docker, podman, buildah or a command, ONLY='ingest kafka'
+	BASE='$(BASE)' BUILDER='$(BUILDER)' helm/images/build $(ONLY)
+
+bundle: .venv/streaming ## build the images, and write them with the chart to one archive in dist/, for sites without internet
+	rm -rf dist/images
+	BASE='$(BASE)' BUILDER='$(BUILDER)' helm/images/build -o dist/images
+	$(BIN)/python helm/images/bundle.py dist/images dist
+	rm -rf dist/images
 
 lock: .venv/development ## pin what the pyproject files ask for, with hashes
 	$(call compile_lock,constraints.txt)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from osteon.errors import Fatal
 from osteon.release.card import Card, Tensor
 
 __all__ = ["Arrays", "Parity", "difference", "read_parity", "run_onnx", "write_parity"]
@@ -76,9 +77,17 @@ def difference(parity: Parity, run: Callable[[Arrays], Arrays]) -> float:
 
 
 def run_onnx(onnx: bytes, card: Card) -> Callable[[Arrays], Arrays]:
-    """The model on bare ONNX Runtime, CPU. Raises ValueError if the file is not what the card says."""
-    import onnxruntime as ort  # what only serves or infers through Triton need not have it installed
+    """The model on bare ONNX Runtime, CPU.
 
+    Raises ValueError if the file is not what the card says, and Fatal where ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime as ort  # what only serves or infers through Triton need not have it installed
+    except ModuleNotFoundError:
+        raise Fatal(
+            "ONNX Runtime is missing, which checks a model before its release: install osteon[parity], or run this in "
+            "the image osteon/console"
+        ) from None
     try:
         session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 onnxruntime has a class of its own for each fault, and no root

@@ -1,0 +1,154 @@
+"""The images: what each Dockerfile promises, and that what `trim.py` takes out is used by nobody."""
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "helm" / "images"
+DOCKERFILES = sorted([*ROOT.glob("services/*/Dockerfile"), *IMAGES.glob("*/Dockerfile")])
+SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
+LABELS = ("title", "description", "licenses", "version", "revision")
+
+every_dockerfile = pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile and what follows each, continued lines joined and comments left out."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
+
+
+def trim() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("trim", IMAGES / "trim.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_service_has_an_image() -> None:
+    listed = subprocess.run([IMAGES / "build", "--list"], capture_output=True, text=True, check=True).stdout.split()
+
+    assert set(SERVICES) < set(listed)
+    assert sorted(listed) == sorted(path.parent.name for path in DOCKERFILES)
+
+
+@every_dockerfile
+def test_all_of_an_image_stands_on_the_base_that_a_site_names(path: Path) -> None:
+    given = instructions(path)
+
+    first, *_ = given
+    assert first[0] == "ARG"
+    assert re.fullmatch(r"BASE=docker\.io/library/python:3\.11-[a-z-]+", first[1])
+    stages = [rest for word, rest in given if word == "FROM"]
+    assert stages == ["${BASE} AS build", "${BASE}"]
+
+
+@every_dockerfile
+def test_an_image_runs_as_a_numbered_user_who_is_not_root(path: Path) -> None:
+    last = [rest for word, rest in instructions(path) if word in ("FROM", "USER")][-1]
+
+    user, group = last.split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+
+
+@every_dockerfile
+def test_what_an_image_installs_has_hashes(path: Path) -> None:
+    text = (path.read_text() + (IMAGES / "install").read_text()).replace("\\\n", " ")
+
+    for command in re.findall(r"pip install[^&\n]*", text):
+        assert "--require-hashes" in command or "-c constraints.txt" in command, command
+    assert "./install " in text or "--require-hashes" in text
+    assert not re.search(r"\b(curl|wget|ADD|apt-get)\b", text)
+
+
+@every_dockerfile
+def test_an_image_says_what_it_is(path: Path) -> None:
+    labels = " ".join(rest for word, rest in instructions(path) if word == "LABEL")
+
+    for label in LABELS:
+        assert f"org.opencontainers.image.{label}=" in labels
+    assert f'image.title="osteon/{path.parent.name}"' in labels
+
+
+def test_the_jars_of_the_image_are_those_of_the_stack() -> None:
+    from osteon_stack import kafka
+
+    named = [line.split("  ")[1] for line in (IMAGES / "kafka" / "jars.sha256").read_text().splitlines()]
+
+    assert f"kafka_2.13-{kafka.VERSION}.jar" in named
+    assert sorted(named) == sorted(Path(jar).name for jar in kafka.class_path().split(":"))
+
+
+def test_services_use_no_part_of_a_library_that_the_images_leave_out() -> None:
+    only = trim().ONLY
+    walk = (
+        "import importlib, json, pkgutil, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    package = importlib.import_module(name)\n"
+        "    for one in pkgutil.iter_modules(package.__path__):\n"
+        "        if one.name not in ('__main__', 'measure_burnt_in'): importlib.import_module(f'{name}.{one.name}')\n"
+        "print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.startswith('osteon') and m.__file__]))"
+    )
+    packages = [f"osteon_{name.replace('-', '_')}" for name in SERVICES]
+    ran = subprocess.run([sys.executable, "-c", walk, *packages], capture_output=True, text=True, check=True)
+
+    used = {part for path in json.loads(ran.stdout) for part in parts(Path(path), set(only))}
+
+    assert used
+    for library, part in used:
+        assert part in only[library], f"{library}.{part} is used: add it to ONLY in helm/images/trim.py"
+
+
+def parts(path: Path, libraries: set[str]) -> set[tuple[str, str]]:
+    """The parts of `libraries` that a file imports, anywhere in it, and the codecs that it calls."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names):
+                top, _, rest = module.partition(".")
+                inner = [rest.split(".")[0]] if rest else [name.name for name in names]
+                found |= {(top, name) for name in inner}
+            case ast.Import(names=names):
+                found |= {(top, rest.split(".")[0]) for top, _, rest in (n.name.partition(".") for n in names) if rest}
+            case ast.Attribute(value=ast.Name(id="imagecodecs"), attr=function):
+                found.add(("imagecodecs", "_" + function.rsplit("_", 1)[0]))
+    return {(top, part) for top, part in found if top in libraries}
+
+
+def test_trimming_keeps_a_library_that_something_asks_for(tmp_path: Path) -> None:
+    for name, content in {
+        "one/_used.so": "needs libfirst-1.so.3",
+        "one.libs/libfirst-1.so.3": "needs libsecond-2.so",
+        "one.libs/libsecond-2.so": "",
+        "one.libs/libthird-3.so": "needs libfirst-1.so.3",
+        "scipy/ndimage/filters.py": "",
+        "scipy/stats/binned.py": "",
+        "scipy/__init__.py": "",
+        "numpy/tests/test_all.py": "",
+        "numpy/core.pyi": "",
+        "imagecodecs/_jpeg8.abi3.so": "",
+        "imagecodecs/_avif.abi3.so": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+
+    gone = trim().without(tmp_path)
+
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == [
+        "imagecodecs/_jpeg8.abi3.so", "one.libs/libfirst-1.so.3", "one.libs/libsecond-2.so", "one/_used.so",
+        "scipy/__init__.py", "scipy/ndimage/filters.py",
+    ]  # fmt: skip
+    assert tmp_path / "one.libs" / "libthird-3.so" in gone
