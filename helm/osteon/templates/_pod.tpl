@@ -150,6 +150,8 @@ resources: {requests: {storage: {{ .storage }}}}
 
 {{/* Where Prometheus finds metrics, and what a pod was started with: it starts again when that changes. */}}
 {{- define "osteon.annotations" -}}
+{{- if not .root.Values.metrics.monitors.enabled }}{{/* what is scraped twice would be added up twice */ -}}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | default "9400" | quote }}
+{{- end }}
 {{- end }}

@@ -9,6 +9,9 @@ from osteon_stack.ports import HOST, Ports
 
 __all__ = ["is_installed", "prometheus"]
 
+RULES = Path(__file__).resolve().parents[3] / "helm" / "osteon" / "rules"
+"""The alerts of this checkout, the same as on Kubernetes."""
+
 
 def is_installed() -> bool:
     """Whether the program `prometheus` is on PATH."""
@@ -41,9 +44,20 @@ def _prepare(home: Path, ports: Ports) -> None:
         "classifier": ports.classifier_health,
         "console": ports.console_health,
     }
-    jobs = [{"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"]}]} for name, port in targets.items()]
+    jobs = [
+        {"job_name": name, "static_configs": [{"targets": [f"{HOST}:{port}"], "labels": _labels(name)}]}
+        for name, port in targets.items()
+    ]
     home.mkdir(parents=True, exist_ok=True)
     # Prometheus reads YAML, of which JSON is a part.
-    (home / "prometheus.json").write_text(
-        json.dumps({"global": {"scrape_interval": "5s"}, "scrape_configs": jobs}, indent=1)
-    )
+    configuration = {
+        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "rule_files": [str(path) for path in sorted(RULES.glob("*.yaml"))],
+        "scrape_configs": jobs,
+    }
+    (home / "prometheus.json").write_text(json.dumps(configuration, indent=1))
+
+
+def _labels(name: str) -> dict[str, str]:
+    """What Kubernetes would say of this part; the alerts ask for it."""
+    return {"app_kubernetes_io_part_of": "osteon", "app_kubernetes_io_component": name}
