@@ -52,3 +52,32 @@ def test_a_stage_that_was_fast_and_is_idle_has_few_in_hand_again() -> None:
     committed_each(window, clock, 0.02, 100, 20)
 
     assert committed_each(window, clock, 10.0, 1, 1) == 32
+
+
+def test_a_stage_whose_work_becomes_slow_takes_fewer_before_its_next_commit() -> None:
+    clock = Clock()
+    window = Window(32, 500, clock)
+    committed_each(window, clock, 0.02, 100, 20)
+    assert window.size == 500
+
+    clock.now_s += 10.0  # and still nothing of what it has in hand is done
+
+    assert window.size == 32
+
+
+def test_between_two_commits_that_take_long_a_stage_keeps_its_pace() -> None:
+    clock = Clock()
+    window = Window(32, 500, clock)
+    committed_each(window, clock, 0.25, 50, 20, commit_s=0.2)
+
+    clock.now_s += 0.25
+
+    assert window.size == 160
+
+
+def test_one_commit_that_hung_is_no_pace() -> None:
+    clock = Clock()
+    window = Window(32, 500, clock)
+    committed_each(window, clock, 0.02, 100, 20)
+
+    assert committed_each(window, clock, 60.0, 400, 1, commit_s=60.0) == 32
