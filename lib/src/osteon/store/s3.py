@@ -2,7 +2,9 @@
 
 import io
 import ssl
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ BACKOFF_S = 0.3
 CONNECTIONS = 32  # 16 threads, each up to two at once; more than these are opened and thrown away
 PART_SIZE_BYTES = 16 * 1024 * 1024  # larger objects go in parts; S3 allows 10,000 parts and 5 MiB at least
 READ_PATIENCE_S = 120.0  # objects that a store which answers does not give are waited for so long, then given up
-PROBE_KEY = "osteon-probe"
+PROBE_PREFIX = "osteon-probe-"
 
 LOGGER = logs.logger(__name__)
 
@@ -100,6 +102,7 @@ class S3Store(Store):
         # What `probe` has to try, by bucket: the size of the largest write that failed, or 0; and reads that failed.
         self._written: dict[str, int] = {}
         self._unread: dict[str, Unread] = {}
+        self._probe_key = f"{PROBE_PREFIX}{uuid.uuid4().hex}"
 
     @override
     def exists(self, ref: ObjectRef) -> bool:
@@ -119,7 +122,9 @@ class S3Store(Store):
     def list(self, bucket: str, prefix: str = "") -> Iterator[Listed]:
         with translated(bucket):
             for found in self._client.list_objects(bucket, prefix or None, recursive=True):
-                if found.object_name is None or found.object_name == PROBE_KEY or found.last_modified is None:
+                if found.object_name is None or found.last_modified is None:
+                    continue
+                if found.object_name.startswith(PROBE_PREFIX):
                     continue
                 yield Listed(found.object_name, found.size or 0, found.last_modified)
 
@@ -139,11 +144,11 @@ class S3Store(Store):
     def probe(self) -> None:
         for bucket, size_bytes in sorted(self._written.items()):
             data = b"osteon" + bytes(size_bytes)
-            probe = refer(bucket, PROBE_KEY, data, "text/plain")
+            # A key for each process and thread: of two that probe at once, neither may delete what is the other's.
+            probe = refer(bucket, f"{self._probe_key}-{threading.get_ident()}", data, "text/plain")
             self._write(probe, data)
             self._fetch(probe)
-            if size_bytes:  # what is nearly full shall not be filled by this
-                self.delete(probe)
+            self.delete(probe)  # what is nearly full shall not be filled by this
         failed = list(self._unread.items())
         for bucket, unread in failed:
             if unread.is_waited_for(self._clock()):
