@@ -177,7 +177,8 @@ class KafkaPublisher:
         except KafkaError as error:
             # One whose record expired never sends another, though the broker comes back.
             self._discard(producer)
-            raise Passing("bus", f"Kafka did not acknowledge a record: {self._brokers.why(error)}") from None
+            why = self._brokers.nameless() or self._brokers.why(error)
+            raise Passing("bus", f"Kafka did not acknowledge a record: {why}") from None
 
     def _commit(self, writer: KafkaWriter, one: Sending) -> None:
         if not self._is_fresh:

@@ -103,7 +103,7 @@ def probe(brokers: Brokers) -> None:
         # Made, it has asked where the brokers are: more would take rights that few users have.
         brokers.client(KafkaAdminClient, bootstrap_timeout_ms=limit_ms, request_timeout_ms=limit_ms).close()
     except KafkaError as error:
-        raise Passing("bus", f"Kafka can't be reached: {brokers.why(error)}") from None
+        raise Passing("bus", f"Kafka can't be reached: {brokers.nameless() or brokers.why(error)}") from None
 
 
 def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:

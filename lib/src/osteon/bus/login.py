@@ -84,7 +84,7 @@ class Brokers:
         return options
 
     def nameless(self) -> str:
-        """What to say if no host of `servers` has an address; else nothing."""
+        """What to say if no host of `servers` has an address; else nothing. A DNS that is away takes its seconds."""
         hosts = sorted({server.rpartition(":")[0].strip("[]") or server for server in self.servers})
         for host in hosts:
             with contextlib.suppress(OSError):
@@ -93,10 +93,7 @@ class Brokers:
         return f"{', '.join(hosts)} has no address; see OSTEON_KAFKA_SERVERS and the DNS"
 
     def why(self, error: BaseException) -> str:
-        """What to say of an error: where, and as whom. Looks the names up, which may take seconds."""
-        nameless = self.nameless()
-        if nameless:
-            return nameless
+        """What to say of an error: where, and as whom. Asks nobody, so that the loop of a stage may say it too."""
         name, user = type(error).__name__, self.login.user
         told = f"{name} at {', '.join(self.servers)}"
         if user and name == OUT_OF_TIME:
