@@ -4,12 +4,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from pydicom import Dataset
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -18,6 +19,7 @@ from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.runtime.tls import client_context
 from osteon_ingest.doors import listen, open_doors
+from osteon_ingest.guard_arrivals import MOST_ARRIVALS
 from osteon_ingest.locks import dimse_lock
 from osteon_ingest.receive import Threshold
 from osteon_ingest.receive_dimse import serve_dimse
@@ -147,6 +149,40 @@ def test_a_peer_that_is_silent_instead_of_shaking_hands_keeps_nobody_out(
         association.release()
 
     assert status == 0x0000
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_any_number_of_silent_peers_cost_a_bounded_number_of_threads_and_keep_nobody_out(
+    locked: IngestSettings, threshold: Threshold, certificates: Path, new_object: Make, until: Callable[..., None],
+    is_secure: bool,
+) -> None:  # fmt: skip
+    too_many = 20
+    chosen = locked.model_copy(update={"dimse_is_secure": is_secure, "dimse_acse_timeout_s": 300.0})
+    tls = client_context(certificates / "ca.pem") if is_secure else None
+    n_before = refused_connections()
+    with serving(serve_dimse, chosen, threshold) as port, ExitStack() as silent:
+        n_threads = threading.active_count()
+        peers = [
+            silent.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(MOST_ARRIVALS + too_many)
+        ]
+        until(lambda: refused_connections() == n_before + too_many)
+        for peer in peers[:too_many]:  # the door hung up
+            peer.settimeout(60)
+            with suppress(ConnectionError):
+                assert peer.recv(1) == b""
+        until(lambda: threading.active_count() - n_threads <= 2 * MOST_ARRIVALS)
+
+        for _ in range(3):
+            association = associate(port, tls)
+            assert association.is_established
+            assert association.send_c_store(new_object()).Status == 0x0000
+            association.release()
+
+    assert refused_connections() >= n_before + too_many
+
+
+def refused_connections() -> float:
+    return REGISTRY.get_sample_value("osteon_door_connections_refused_total", {"door": "dimse"}) or 0.0
 
 
 @pytest.mark.parametrize(("calling", "is_taken"), [("ARCHIVE", True), ("ROOM 1", True), ("ROOM", False)])

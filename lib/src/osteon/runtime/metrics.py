@@ -28,6 +28,9 @@ COMMITMENTS = Counter(
     "osteon_door_commitments_total", "Images asked for by storage commitment, by what was answered", ["outcome"]
 )
 CALLERS_REFUSED = Counter("osteon_door_callers_refused_total", "Callers without a valid token", ["door"])
+CONNECTIONS_REFUSED = Counter(
+    "osteon_door_connections_refused_total", "Peers cut off: too many had connected and said nothing", ["door"]
+)
 
 # Audit messages, where there is a repository of them
 AUDITS = Counter(

@@ -28,6 +28,7 @@ from osteon.errors import OsteonError, SetAside
 from osteon.runtime import logs
 from osteon.runtime.audit import Caller
 from osteon_ingest.commit_storage import STATUSES, Refused, keep, read_asked
+from osteon_ingest.guard_arrivals import Arrivals, hung_up
 from osteon_ingest.guard_association import guard
 from osteon_ingest.locks import dimse_lock
 from osteon_ingest.peek import Header
@@ -55,12 +56,15 @@ def serve_dimse(
 ) -> None:
     """Accept associations on `listening` until `stop`, then let open ones end, for `drain_s` seconds at most."""
     oversized: Associations = WeakSet()
+    arrivals = Arrivals()
     answers = Answers(threshold, settings.commit_wait_s, settings.dimse_network_timeout_s)
     handlers: list[Any] = [
         (
             evt.EVT_CONN_OPEN,
             lambda event: guard(event.assoc, settings.dimse_pdu_bytes, settings.dimse_network_timeout_s),
         ),
+        (evt.EVT_REQUESTED, arrivals.asked),
+        (evt.EVT_CONN_CLOSE, hung_up),
         (evt.EVT_C_STORE, lambda event: _store(threshold, oversized, event)),
         (evt.EVT_C_ECHO, lambda _: SUCCESS),
         (evt.EVT_N_ACTION, lambda event: _commit(settings, threshold, answers, event)),
@@ -68,7 +72,7 @@ def serve_dimse(
         (evt.EVT_DIMSE_RECV, answers.answered),
         (evt.EVT_PDU_RECV, lambda event: _bound_memory(threshold.max_object_bytes, oversized, event)),
     ]
-    server_class = _shared_server(listening, settings.dimse_acse_timeout_s)
+    server_class = _shared_server(listening, arrivals, settings.dimse_acse_timeout_s)
     server = entity_of(settings).make_server(
         listening.getsockname()[:2],
         ssl_context=dimse_lock(settings),
@@ -80,12 +84,21 @@ def serve_dimse(
     stop.wait()
     server.shutdown()
     accepting.join()
+    arrivals.close()
     _drain(lambda: server.active_associations, settings.drain_s)
+
+
+class _Entity(AE):
+    @property
+    @override
+    def active_associations(self) -> list[Association]:
+        # By which it rejects, without those that never asked: a few dozen silent peers would keep all others out.
+        return [one for one in super().active_associations if one.requestor.primitive is not None]
 
 
 def entity_of(settings: IngestSettings) -> AE:
     """What the door negotiates: its title, its limits, and what it takes."""
-    entity = AE(settings.aet)
+    entity = _Entity(settings.aet)
     entity.maximum_associations = settings.dimse_associations
     entity.maximum_pdu_size = settings.dimse_pdu_bytes
     entity.network_timeout = settings.dimse_network_timeout_s
@@ -100,7 +113,7 @@ def entity_of(settings: IngestSettings) -> AE:
     return entity
 
 
-def _shared_server(listening: socket.socket, handshake_s: float) -> type[ThreadedAssociationServer]:
+def _shared_server(listening: socket.socket, arrivals: Arrivals, handshake_s: float) -> type[ThreadedAssociationServer]:
     """A server class on a socket that is bound already and shared with other processes.
 
     With TLS, a handshake has `handshake_s` seconds, and none waits for another's.
@@ -135,6 +148,11 @@ def _shared_server(listening: socket.socket, handshake_s: float) -> type[Threade
                 connection.close()
                 raise
             return secured, address
+
+        @override
+        def process_request(self, request: Any, client_address: Any) -> None:
+            arrivals.came(request)
+            super().process_request(request, client_address)  # on a thread of its own
 
         @override
         def finish_request(self, request: Any, client_address: Any) -> None:  # on the thread of this connection
