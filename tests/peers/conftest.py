@@ -29,6 +29,7 @@ PACKAGES = {
     **dict.fromkeys(("storescu", "dcmsend", "echoscu", "dcmconv", "dcmcrle", "dcmcjpeg", "dcmcjpls"), "dcmtk"),
     "Orthanc": "orthanc",
     "kcat": "kcat",
+    "rsyslogd": "rsyslog",
     "rclone": "rclone",
     "dciodvfy": "dicom3tools",
 }

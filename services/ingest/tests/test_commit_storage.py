@@ -190,6 +190,38 @@ def test_images_may_be_sent_on_while_a_result_waits(
     assert association.is_released
 
 
+def test_a_second_request_is_refused_for_now_while_the_first_has_no_result(
+    door: Callable[..., int], told: Told, new_object: Make, until: Until
+) -> None:
+    association = associate(door(commit_wait_s=2.0), told)
+    association.send_c_store(image := new_object())
+
+    first, second = ask(association, asked := request(image)), ask(association, request(image))
+    until(lambda: told.events)
+    association.release()
+
+    assert first.Status == 0x0000
+    assert second.Status == 0x0213  # resource limitation
+    assert [result.TransactionUID for _, result in told.events] == [asked.TransactionUID]
+
+
+def test_a_requester_that_leaves_before_its_result_harms_nobody_and_the_log_says_what_to_set(
+    door: Callable[..., int], told: Told, new_object: Make, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = door(commit_wait_s=60.0)
+    association = associate(port, told)
+    association.send_c_store(image := new_object())
+
+    ask(association, request(image))
+    association.release()
+    until(lambda: any("OSTEON_COMMIT_ADDRESSES" in message for message in caplog.messages))
+
+    assert not told.events
+    other = associate(port, told)
+    assert other.send_c_store(new_object()).Status == 0x0000
+    other.release()
+
+
 @pytest.mark.parametrize(
     ("action", "change", "status"),
     [

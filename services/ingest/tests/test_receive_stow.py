@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from pydicom import Dataset
 
 from osteon.contracts import DOOR_STOW
 from osteon_ingest.doors import listen
+from osteon_ingest.identity import image_id
 from osteon_ingest.receive import Threshold
 from osteon_ingest.receive_stow import serve_stow
 from osteon_ingest.settings import IngestSettings
@@ -116,6 +118,21 @@ def test_an_instance_over_the_limit_is_refused_by_name(url: str, new_object: Mak
     assert answer.status_code == 413
     (failed,) = items(answer, "00081198")
     assert failed["00081155"]["Value"] == [large.SOPInstanceUID]
+
+
+def test_audit_tells_each_image_that_was_refused_and_each_that_was_taken_by_its_id(
+    url: str, threshold: Threshold, new_object: Make, as_file: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = new_object()
+    files = (as_file(taken), b"junk", as_file(new_object(rows=512)))
+
+    answer = httpx.post(url, content=related(*files), headers=RELATED)
+
+    told = [fromstring(record.audit) for record in caplog.records if hasattr(record, "audit")]
+    assert answer.status_code == 202
+    assert [one[0].attrib["EventOutcomeIndicator"] for one in told] == ["0", "4", "4"]
+    assert [one.find("ParticipantObjectIdentification") is not None for one in told] == [True, False, False]
+    assert told[0][-1].attrib["ParticipantObjectID"] == image_id(threshold.keys, taken.SOPInstanceUID)
 
 
 @pytest.mark.parametrize("limits", [{"stow_max_request_bytes": 50_000}])
