@@ -87,6 +87,9 @@ class KafkaBus:
         writer = self.writer(transactional_id) if transactional_id else None
         return KafkaPublisher(self._brokers, self._patience, source, writer)
 
+    def committed(self, group: str, topic: Topic) -> dict[Place, int]:
+        return kafka_topics.committed(self._brokers, group, topic)
+
     def read(
         self,
         topics: Sequence[Topic | str],

@@ -12,10 +12,11 @@ from kafka.protocol.consumer import OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
 from osteon.bus.login import Brokers
+from osteon.bus.record import Place
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
-__all__ = ["check", "probe", "provision"]
+__all__ = ["check", "committed", "probe", "provision"]
 
 MINUTE_MS = 60_000
 SETTLING_S = 30.0
@@ -104,6 +105,19 @@ def probe(brokers: Brokers) -> None:
         brokers.client(KafkaAdminClient, bootstrap_timeout_ms=limit_ms, request_timeout_ms=limit_ms).close()
     except KafkaError as error:
         raise Passing("bus", f"Kafka can't be reached: {brokers.nameless() or brokers.why(error)}") from None
+
+
+def committed(brokers: Brokers, group: str, topic: Topic) -> dict[Place, int]:
+    """The committed offsets of a group; see `osteon.bus.wire.Bus`."""
+    parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    try:
+        with brokers.client(KafkaAdminClient) as admin:
+            known = admin.list_group_offsets({group: parts})[group]
+    except KafkaError as error:
+        raise Passing("bus", f"the offsets of {group} can't be asked: {type(error).__name__}: {error}") from None
+    return {
+        (part.topic, part.partition): known[part].offset for part in parts if part in known and known[part].offset >= 0
+    }
 
 
 def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:

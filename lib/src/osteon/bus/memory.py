@@ -59,6 +59,11 @@ class MemoryBus:
             self.writer(transactional_id).renew()
         return MemoryPublisher(self, source)
 
+    def committed(self, group: str, topic: Topic) -> dict[Place, int]:
+        with self.changed:
+            offsets = self.groups[group].offsets
+            return {place: at.offset for place, at in offsets.items() if place[0] == topic.name}
+
     def read(
         self,
         topics: Sequence[Topic | str],

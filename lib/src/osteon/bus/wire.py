@@ -149,6 +149,12 @@ class Bus(Protocol):
     def publisher(self, transactional_id: str | None = None, source: str = "osteon") -> Publisher:
         """A producer of single messages, each in its own transaction if there is a `transactional_id`."""
 
+    def committed(self, group: str, topic: Topic) -> dict[Place, int]:
+        """By partition, the offset below which a group has finished every record; asked from outside of the group.
+
+        Without partitions that it never finished a record of. Raises Passing.
+        """
+
     def read(
         self,
         topics: Sequence[Topic | str],

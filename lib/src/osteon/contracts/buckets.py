@@ -15,7 +15,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("Read:inbox", "Write:inbox", "List:inbox", "Read:receipts", "Write:receipts", "List:receipts"),
     # Only accepting may open the vault: it alone knows both a pseudonym and its patient.
     "accept": ("Read:inbox", "Read:images", "Write:images", "Read:vault", "Write:vault"),
-    # `osteon patient forget`: it has the site key too, and runs only when somebody starts it.
+    # `osteon patient forget`, `osteon inbox prune`: they have the site key too, and run only when somebody starts them.
     "forget": tuple(f"{right}:{bucket}" for bucket in ("inbox", "receipts", "images", "harmonized", "vault")
                     for right in ("Read", "Write", "List")),
     "harmonizer": ("Read:images", "Read:harmonized", "Write:harmonized", "Read:models"),

@@ -31,6 +31,10 @@ When a patient asks
     forget.py           their objects are deleted, accept and the console told; traces.py finds what there is
     commands.py         `osteon patient forget`
 
+When the inbox grows
+    prune.py            originals that nobody needs any more are deleted; needs.py says which are kept, and why
+    inbox_commands.py   `osteon inbox prune`
+
 Both
     identity.py         names under the site's key
     seal.py             encryption that gives the same for the same
