@@ -16,7 +16,7 @@ from rich.table import Table
 from osteon.errors import Fatal
 from osteon_stack.parts import PARTS
 from osteon_stack.ports import HOST, ports_from
-from osteon_stack.secrets import is_locked, lock
+from osteon_stack.secrets import change_site_key, is_locked, lock, site_key_settings
 from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
@@ -101,8 +101,27 @@ def logs(
         time.sleep(FOLLOW_S)
 
 
+@stack.command("change-site-key")
+def change_key(folder: Folder = STATE) -> None:
+    """Make a new site key, while the stack is down; the old one still opens what it sealed.
+
+    Example: osteon stack change-site-key
+    """
+    if not (folder / "secrets" / "site.key").exists():
+        raise Fatal(f"there is no site key in {folder}: it is made when the stack starts for the first time")
+    if is_supervised(folder):
+        raise Fatal("the stack runs, with the key that it was started with: stop it first (osteon stack down)")
+    epoch = change_site_key(folder)
+    Console().print(f"site key {epoch} is in use from the next start on; back up {folder / 'secrets'}", soft_wrap=True)
+
+
 @stack.command("env")
-def environment(folder: Folder = STATE) -> None:
+def environment(
+    folder: Folder = STATE,
+    with_site_key: Annotated[
+        bool, typer.Option("--site-key", help="Also the site keys, for `osteon patient`.")
+    ] = False,
+) -> None:
     """Print the settings by which programs other than `osteon` find this stack, as its administrator.
 
     Example: eval "$(osteon stack env)"
@@ -110,6 +129,8 @@ def environment(folder: Folder = STATE) -> None:
     known = local_environment(folder)
     if not known:
         raise Fatal("the stack does not run; start it: osteon stack up")
+    if with_site_key:
+        known |= site_key_settings(folder)
     for name, value in known.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from osteon.bus.login import Login
 
-__all__ = ["ADMIN", "Identity", "identity", "is_locked", "kafka_login", "lock", "secret_file", "site_key"]
+__all__ = [
+    "ADMIN", "Identity", "change_site_key", "identity", "is_locked", "kafka_login", "lock", "secret_file", "site_key",
+    "site_key_settings",
+]  # fmt: skip
 
 
 ADMIN = "admin"
@@ -28,6 +31,34 @@ def site_key(folder: Path) -> str:
     A lost one can't be made again: back up `secrets/site.key` apart from the data.
     """
     return _once(folder / "secrets" / "site.key", secrets.token_hex(32))
+
+
+def site_key_settings(folder: Path) -> dict[str, str]:
+    """The site key, its epoch and the former ones, as settings of the ingest service."""
+    former = _former_site_keys(folder)
+    keys = {"OSTEON_SITE_KEY": site_key(folder), "OSTEON_KEY_EPOCH": str(len(former) + 1)}
+    if former:
+        keys["OSTEON_FORMER_SITE_KEYS"] = ",".join(f"{epoch}:{key}" for epoch, key in enumerate(former, 1))
+    return keys
+
+
+def change_site_key(folder: Path) -> int:
+    """Make a new site key, and keep the one in use among the former ones; the number of the new one's epoch.
+
+    Cut short, it is finished by the next call.
+    """
+    in_use, former = site_key(folder), _former_site_keys(folder)
+    if in_use not in former:
+        former.append(in_use)
+        secret_file(folder / "secrets" / "former-site.keys", "".join(f"{key}\n" for key in former))
+    secret_file(folder / "secrets" / "site.key", secrets.token_hex(32))
+    return len(former) + 1
+
+
+def _former_site_keys(folder: Path) -> list[str]:
+    """The oldest first; the epoch of each is its place, from 1."""
+    file = folder / "secrets" / "former-site.keys"
+    return file.read_text().split() if file.exists() else []
 
 
 def identity(folder: Path, name: str) -> Identity:

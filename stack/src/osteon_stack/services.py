@@ -9,7 +9,7 @@ from osteon.bus.kafka import KafkaBus, connect
 from osteon.bus.login import Login
 from osteon_stack.part import Part, answers
 from osteon_stack.ports import HOST, Ports
-from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key
+from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key_settings
 from osteon_stack.triton import repository
 
 __all__ = [
@@ -79,7 +79,7 @@ def ingest(folder: Path, ports: Ports) -> Part:
     incoming = folder / "incoming"
     incoming.mkdir(parents=True, exist_ok=True)
     settings = {
-        "OSTEON_SITE_KEY": site_key(folder),
+        **site_key_settings(folder),
         # This machine alone can send: a stack that is tried out should not take images from the network.
         "OSTEON_DIMSE_HOST": HOST,
         "OSTEON_DIMSE_PORT": str(ports.dimse),
@@ -93,8 +93,8 @@ def ingest(folder: Path, ports: Ports) -> Part:
 
 def accept(folder: Path, ports: Ports) -> Part:
     """The stage behind the doors: accept and de-identify."""
-    settings = {"OSTEON_SITE_KEY": site_key(folder)}
-    return _service("accept", (sys.executable, "-m", "osteon_ingest", "accept"), folder, ports, extra=settings)
+    command = (sys.executable, "-m", "osteon_ingest", "accept")
+    return _service("accept", command, folder, ports, extra=site_key_settings(folder))
 
 
 def harmonizer(folder: Path, ports: Ports) -> Part:
