@@ -7,6 +7,7 @@ from urllib.request import urlopen
 import pytest
 
 from osteon.errors import Fatal
+from osteon.runtime import Settings, read_settings
 from osteon.runtime.health import STALLED_AFTER_S, Health, serve
 
 
@@ -75,3 +76,18 @@ def test_a_taken_port_is_fatal_and_names_the_setting(port: int) -> None:
 
         with pytest.raises(Fatal, match="OSTEON_HEALTH_PORT"):
             serve(Health(), port)
+
+
+def test_health_and_metrics_listen_on_this_machine_alone_unless_told_otherwise(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = []
+    for given in ({}, {"OSTEON_HEALTH_HOST": "0.0.0.0"}):
+        settings = read_settings(Settings, given)
+        server = serve(Health(), port, settings.health_host)
+        assert server is not None
+        told.append((server.server_address[0], "health and metrics open to the network" in caplog.messages))
+        server.shutdown()
+        server.server_close()
+
+    assert told == [("127.0.0.1", False), ("0.0.0.0", True)]

@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 from osteon.errors import Fatal
-from osteon.runtime import metrics
+from osteon.runtime import logs, metrics
+from osteon.runtime.lock import is_loopback
 
 __all__ = ["Health", "serve"]
 
+LOGGER = logs.logger(__name__)
 STALLED_AFTER_S = 120.0  # longer than the longest wait for a broker; shorter than an operator's patience
 
 
@@ -48,10 +50,13 @@ def serve(
 ) -> ThreadingHTTPServer | None:
     """Answer /healthz, /readyz and /metrics from a thread of its own; `port` 0 serves nothing.
 
-    `registry` is another one where several processes share these metrics. Raises Fatal if the port is taken.
+    `registry` is another one where several processes share these metrics. Nobody is asked who they are: only where a
+    network guards the port, `host` may be another than this machine alone. Raises Fatal if the port is taken.
     """
     if not port:
         return None
+    if not is_loopback(host):
+        LOGGER.warning("health and metrics open to the network", extra={"host": host, "port": port})
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
