@@ -26,7 +26,7 @@ app.kubernetes.io/component: {{ .part }}
 
 {{/* The parts that this release has, as a list in JSON */}}
 {{- define "osteon.parts" -}}
-{{- $parts := list "provision" }}
+{{- $parts := list "provision" "test" }}
 {{- if .Values.kafka.enabled }}{{ $parts = append $parts "kafka" }}{{ end }}
 {{- if .Values.store.enabled }}{{ $parts = append $parts "store" }}{{ end }}
 {{- if .Values.hub.enabled }}{{ $parts = append $parts "desk" }}{{ end }}

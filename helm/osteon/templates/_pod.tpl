@@ -128,7 +128,7 @@ Kafka and at the store.
   image: {{ include "osteon.image" (dict "root" .root "name" .image) }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
   command: [osteon, topics, wait, {{ .part }}]
-  env: {{- include "osteon.environment" (merge (dict "settings" dict) .) | nindent 4 }}
+  env: {{- include "osteon.environment" (dict "root" .root "part" .part "settings" dict "tritonUrl" .tritonUrl) | nindent 4 }}
   resources: {requests: {cpu: 10m, memory: 96Mi}, limits: {memory: 192Mi}}
   securityContext: {{- include "osteon.containerSecurity" . | nindent 4 }}
   volumeMounts: {{- include "osteon.mounts" . | nindent 4 }}
