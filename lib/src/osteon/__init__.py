@@ -12,3 +12,8 @@ phantom/     the digital cohort
 learning/    the training loop and the export to ONNX; needs PyTorch
 cli.py       `osteon …`
 """
+
+import os
+
+# ONNX Runtime tells its makers how it is used, unless this stands in the environment before it is first imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

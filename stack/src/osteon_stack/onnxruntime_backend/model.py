@@ -12,6 +12,7 @@ import os
 import site
 
 site.addsitedir(os.environ["STACK_SITE_PACKAGES"])
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else ONNX Runtime tells its makers how it is used
 
 import json
 from itertools import groupby
