@@ -17,7 +17,7 @@ __all__ = ["CHART", "DASHBOARDS", "OURS", "RULES", "Query", "alerts", "metric_na
 CHART = Path(__file__).parents[2] / "helm" / "osteon"
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
 RULES = CHART / "rules" / "alerts.yaml"
-_GIVEN = {"namespace": ".*", "site": ".*", "__rate_interval": "15m"}
+_GIVEN = {"namespace": ".*", "site": ".*", "__rate_interval": "1h"}
 
 
 @dataclass(frozen=True)

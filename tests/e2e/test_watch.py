@@ -40,7 +40,7 @@ def worked(stack: Stack, osteon: Osteon, tmp_path: Path) -> None:
     """Images with every kind of outcome went through, a record that no stage can work among them."""
     stack.up()
     folder = ("--folder", str(stack.folder), "--report", str(tmp_path / "report.html"))
-    told = osteon("demo", *folder, "--n-images", "8", "--seed", "7")
+    told = osteon("demo", *folder, "--n-images", "12", "--seed", "7")
     assert told.returncode == 0, told.stdout + told.stderr
     producer = KafkaProducer(bootstrap_servers=f"{HOST}:{stack.ports.kafka}")
     producer.send(IMAGE_DEIDENTIFIED.name, key=b"nobody", value=b"\xff").get(timeout=30)

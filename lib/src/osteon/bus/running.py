@@ -62,9 +62,7 @@ class Running:
         self.must_begin = True
         self.needs_writer = True
         self.too_large: set[tuple[Place, int]] = set()  # the bus took none of what came of these records
-        for kind in KINDS:  # a counter that begins at 1 has no rise that an alert could see
-            metrics.RECORDS.labels(stage.name, kind)
-        metrics.TRANSACTIONS_ABORTED.labels(stage.name)
+        _begin_counts(stage.name)
         self.window = Window(stage.max_in_flight or 4 * stage.n_threads, stage.max_in_flight or MAX_SENDINGS)
 
     # ------------------------------------------------------------------------------------------ the loop
@@ -353,6 +351,15 @@ def _told(item: Item) -> dict[str, Any]:
         "image_id": getattr(item.message, "image_id", ""),
         "trace_id": trace.trace_id(header(item.record.headers, "traceparent")),
     }
+
+
+def _begin_counts(stage: str) -> None:
+    """Tell zeros from the start: a counter that begins at 1 has no rise that an alert or a panel could see."""
+    for kind in KINDS:
+        metrics.RECORDS.labels(stage, kind)
+    metrics.TRANSACTIONS_ABORTED.labels(stage)
+    for histogram in (metrics.WORK_SECONDS, metrics.COMMIT_SECONDS, metrics.SINCE_RECEIVED_SECONDS):
+        histogram.labels(stage)
 
 
 def _count(stage: str, item: Item, kind: str, reason: str) -> None:

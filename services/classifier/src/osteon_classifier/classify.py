@@ -49,6 +49,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         )
         return [Outgoing(IMAGE_CLASSIFIED, record)]
 
+    metrics.PROBABILITY.labels(settings.site)  # tells zeros from the start
     return Stage(
         name="classify",
         site=settings.site,

@@ -55,6 +55,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         )
         return [Outgoing(IMAGE_HARMONIZED, record)]
 
+    metrics.HARMONIZED_CHANGE.labels(settings.site)  # tells zeros from the start
     return Stage(
         name="harmonize",
         site=settings.site,
