@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -195,6 +196,25 @@ def test_only_listed_ae_titles_may_call(
         association.release()
 
     assert association.is_rejected is not is_taken
+
+
+@pytest.mark.parametrize(("calling", "is_taken"), [("ARCHIVE", True), ("STRANGER", False)])
+def test_dcmtk_is_told_that_its_title_may_not_call(
+    settings: IngestSettings, threshold: Threshold, announcements: Any, tmp_path: Path, new_object: Make,
+    as_file: Write, calling: str, is_taken: bool,
+) -> None:  # fmt: skip
+    storescu = Path("/usr/bin/storescu")  # not along PATH: pynetdicom has one of the same name beside Python
+    if not storescu.exists():
+        pytest.skip("storescu (Debian package dcmtk) is not installed")
+    (tmp_path / "image.dcm").write_bytes(as_file(new_object()))
+    listed = settings.model_copy(update={"dimse_calling_aets": "ARCHIVE"})
+    with serving(serve_dimse, listed, threshold) as port:
+        command = [str(storescu), "-v", "-aet", calling, "-aec", "OSTEON", "127.0.0.1", str(port), "image.dcm"]
+        told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (told.returncode == 0) is is_taken, told.stdout + told.stderr
+    assert ("Calling AE Title Not Recognized" in told.stdout + told.stderr) is not is_taken
+    assert len(announcements.images) == is_taken
 
 
 @pytest.mark.parametrize("titles", [" , ", ",", "A,", "SEVENTEEN-LETTERS", "A\\B", "A\n", " "])
