@@ -19,6 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from osteon.contracts import DOOR_STOW, ObjectRef
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
+from osteon_ingest import commit_storage
 from osteon_ingest.doors import listen
 from osteon_ingest.receive import Threshold, receive
 from osteon_ingest.receive_dimse import serve_dimse
@@ -317,6 +318,26 @@ def test_a_request_that_another_version_kept_holds_up_no_other(
     Reporter(settings.model_copy(update=here), threshold).look()
 
     assert len(told.events) == 1
+    assert not list(threshold.store.list("receipts", "asked/"))
+
+
+def test_what_an_instance_that_is_no_more_has_kept_is_answered_by_another_one(
+    door: Callable[..., int], settings: IngestSettings, threshold: Threshold, told: Told, requester: int,
+    new_object: Make, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    here = {"commit_addresses": {"REQUESTER": ("127.0.0.1", requester)}}
+    association = associate(door(ordinal=3, **here), Told())
+    association.send_c_store(image := new_object())
+    ask(association, request(image))
+    association.release()
+    first = Reporter(settings.model_copy(update=here), threshold)
+
+    first.look()
+    assert not told.events  # it may still run
+    monkeypatch.setattr(commit_storage, "ADOPTED_AFTER_S", -1.0)
+    first.look()
+
+    assert [event_type for event_type, _ in told.events] == [1]
     assert not list(threshold.store.list("receipts", "asked/"))
 
 

@@ -10,6 +10,7 @@ still lies in the inbox; both are asked of the store at the time of the answer, 
 """
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -49,6 +50,7 @@ SOME_FAILED = 2
 MAX_INSTANCES = 5_000  # in one request; kept, it stays below the mebibyte that a named object may have
 CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 LOOKS_AT_A_TIME = 8
+ADOPTED_AFTER_S = 3600.0  # one that runs has answered by then, or its requester is away; twice told harms nobody
 
 STATUSES = {
     "success": 0x0000,
@@ -186,9 +188,14 @@ def keep(threshold: Threshold, ordinal: int, asked: Asked) -> None:
 
 
 def kept(threshold: Threshold, ordinal: int) -> Iterator[tuple[str, float]]:
-    """The keys of the requests that await their answer, and when each was written (s since 1970). Raises Passing."""
-    for listed in threshold.store.list(RECEIPTS, f"asked/{ordinal}/"):
-        yield listed.key, listed.written_at.timestamp()
+    """The keys of the requests that await their answer, and when each was written (s since 1970). Raises Passing.
+
+    Those of this instance; and of any other what has waited for long, for that one may never run again.
+    """
+    for listed in threshold.store.list(RECEIPTS, "asked/"):
+        written_at = listed.written_at.timestamp()
+        if listed.key.startswith(f"asked/{ordinal}/") or time.time() - written_at > ADOPTED_AFTER_S:
+            yield listed.key, written_at
 
 
 def read_kept(threshold: Threshold, key: str) -> Asked:
