@@ -7,6 +7,7 @@ operate.py       switches the release meanwhile, and rolls it back
 senders.py       several senders at once, by three doors, that repeat what was not acknowledged and log all of it
 account.py       each acknowledged image against the outcomes on the bus
 run.py           one run: all of these together
+outage.py        a server is away for minutes, as a command of its own; count.py: what each part held meanwhile
 report.py        what is printed and written
 traps/           makes a real service die at a chosen step, for the tests
 __main__.py      the run as a command

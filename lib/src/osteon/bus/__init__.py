@@ -4,6 +4,7 @@ record.py        a record, what goes out, CloudEvents headers
 wire.py          what a bus must be able to do
 kafka.py         Apache Kafka; kafka_reader.py, kafka_writer.py, kafka_topics.py and kafka_users.py are its parts
 login.py         where Kafka is, and as whom it is spoken to
+sockets.py       closes those that kafka-python forgets
 memory.py        a bus in memory, for unit tests
 stage.py         what a stage is
 running.py       its loop: poll, claim, work, commit

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from kafka.net.compat import KafkaNetClient
 
+from osteon.bus.sockets import close_failed_connects
 from osteon.errors import Fatal
 from osteon.runtime import Settings
 from osteon.runtime.tls import client_context
@@ -57,6 +58,7 @@ class Brokers:
         One that reaches no broker raises without closing what it opened: a thread and sockets for each try of an
         outage, until the process may open no more.
         """
+        close_failed_connects()
         opened: list[KafkaNetClient] = []
 
         def kept(**configs: Any) -> KafkaNetClient:
