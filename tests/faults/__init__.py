@@ -9,6 +9,7 @@ account.py       each acknowledged image against the outcomes on the bus
 run.py           one run: all of these together
 outage.py        a server is away for minutes, as a command of its own; count.py: what each part held meanwhile
 report.py        what is printed and written
+clocks.py        the clocks of parts jump (clock.c is preloaded into them)
 traps/           makes a real service die at a chosen step, for the tests
 __main__.py      the run as a command
 """

@@ -34,6 +34,7 @@ from tests.faults.senders import read_logs, senders
 SERVERS = ("kafka", "seaweedfs", "triton")
 TURN_S = 0.2
 COUNT_EVERY_S = 5.0
+BACKOFF_S = (5.0, 10.0)  # of the senders: an outage lasts long, and whoever tries in vain costs the machine
 REST_S = 45.0  # after the last outcome: connections that nobody uses are closed by then
 BACK_WITHIN_S = 240.0  # the supervisor's longest pause, the start, and the parts that ended meanwhile
 SENT_WITHIN_S = 300.0  # after the server is back
@@ -99,7 +100,7 @@ def _outage(
     time.sleep(REST_S)
     before, restarts = count(stack), _restarts(stack)
     logs = stack.folder.parent / "senders"
-    sending = senders(stack, images, for_s / 2, logs, seed=0)
+    sending = senders(stack, images, for_s / 2, logs, seed=0, backoff_s=BACKOFF_S)
     for sender in sending:
         sender.start()
     during = _hold_down(stack, server, for_s)

@@ -49,7 +49,15 @@ class Sender(threading.Thread):
     """Sends its images over about `spread_s` seconds, each until it is acknowledged, or until `give_up` is set."""
 
     def __init__(
-        self, name: str, carry: Carry, images: Sequence[Radiograph], spread_s: float, log: Path, rng: random.Random
+        self,
+        name: str,
+        carry: Carry,
+        images: Sequence[Radiograph],
+        spread_s: float,
+        log: Path,
+        rng: random.Random,
+        *,
+        backoff_s: tuple[float, float] = BACKOFF_S,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.give_up = threading.Event()
@@ -58,6 +66,7 @@ class Sender(threading.Thread):
         self._due = [(spread_s * number / max(1, len(images)), image) for number, image in enumerate(images)]
         self._log = log
         self._rng = rng
+        self._backoff_s = backoff_s
         self._began = time.monotonic()
 
     @property
@@ -77,7 +86,7 @@ class Sender(threading.Thread):
                 self._due = [one for one in self._due if one[1] not in heard]
                 self.n_acknowledged += len(heard)
                 is_behind = len(heard) < len(batch)
-                self.give_up.wait(self._rng.uniform(*BACKOFF_S) if is_behind else LOOK_S)
+                self.give_up.wait(self._rng.uniform(*self._backoff_s) if is_behind else LOOK_S)
 
     def _send(self, batch: Sequence[Radiograph], write: Callable[[str], object]) -> list[Radiograph]:
         """Those of the batch that were acknowledged. What comes after a broken connection is for the next time."""
@@ -98,8 +107,19 @@ class Sender(threading.Thread):
         return heard
 
 
-def senders(stack: Stack, images: Sequence[Radiograph], spread_s: float, logs: Path, seed: int) -> list[Sender]:
-    """Two senders a network door and one for the folder; some images are given to two of them."""
+def senders(
+    stack: Stack,
+    images: Sequence[Radiograph],
+    spread_s: float,
+    logs: Path,
+    seed: int,
+    *,
+    backoff_s: tuple[float, float] = BACKOFF_S,
+) -> list[Sender]:
+    """Two senders a network door and one for the folder; some images are given to two of them.
+
+    What was refused is sent again after a pause drawn from `backoff_s`, least and most seconds.
+    """
     logs.mkdir(parents=True, exist_ok=True)
     rng = random.Random(seed)
     carriers: dict[str, Carry] = {
@@ -115,7 +135,15 @@ def senders(stack: Stack, images: Sequence[Radiograph], spread_s: float, logs: P
         if rng.random() < SENT_TWICE:
             shares[rng.choice([other for other in carriers if other != name])].append(image)
     return [
-        Sender(name, carry, shares[name], spread_s, logs / f"{name}.jsonl", random.Random(rng.random()))
+        Sender(
+            name,
+            carry,
+            shares[name],
+            spread_s,
+            logs / f"{name}.jsonl",
+            random.Random(rng.random()),
+            backoff_s=backoff_s,
+        )
         for name, carry in carriers.items()
     ]
 
