@@ -26,6 +26,7 @@ from osteon.bus.state import State
 from osteon.bus.window import Window
 from osteon.bus.wire import Batch, Bus, Committed, Reader, Refused, TooLarge, Writer
 from osteon.bus.workers import Workers
+from osteon.contracts.reasons import DEAD_LETTER_REASONS, REASONS
 from osteon.errors import Fatal, Passing
 from osteon.runtime import logs, metrics, trace
 from osteon.runtime.health import Health
@@ -357,6 +358,10 @@ def _begin_counts(stage: str) -> None:
     """Tell zeros from the start: a counter that begins at 1 has no rise that an alert or a panel could see."""
     for kind in KINDS:
         metrics.RECORDS.labels(stage, kind)
+    for reason in REASONS:
+        metrics.SET_ASIDE.labels(stage, reason)
+    for reason in DEAD_LETTER_REASONS:
+        metrics.DEAD_LETTERS.labels(stage, reason)
     metrics.TRANSACTIONS_ABORTED.labels(stage)
     for histogram in (metrics.WORK_SECONDS, metrics.COMMIT_SECONDS, metrics.SINCE_RECEIVED_SECONDS):
         histogram.labels(stage)

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from osteon import bus, store
+from osteon.contracts import DOOR_DIMSE, DOOR_FOLDER, DOOR_STOW
 from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.runtime.service import run
 from osteon_ingest.outage import Outage
-from osteon_ingest.receive import Threshold
+from osteon_ingest.receive import Threshold, begin_counts
 from osteon_ingest.settings import IngestSettings
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -35,6 +36,7 @@ def receive_dimse(settings: IngestSettings, stop: threading.Event, given: argpar
     """one worker of the C-STORE door, on a socket of its parent"""
     from osteon_ingest.receive_dimse import serve_dimse
 
+    begin_counts(DOOR_DIMSE)
     threshold = _threshold(settings)
     _say_ready(given)
     serve_dimse(settings, threshold, socket.socket(fileno=given.socket), stop)
@@ -44,6 +46,7 @@ def receive_stow(settings: IngestSettings, stop: threading.Event, given: argpars
     """one worker of the STOW-RS door, on a socket of its parent"""
     from osteon_ingest.receive_stow import serve_stow
 
+    begin_counts(DOOR_STOW)
     threshold = _threshold(settings)
     _say_ready(given)
     serve_stow(settings, threshold, socket.socket(fileno=given.socket), stop)
@@ -55,6 +58,7 @@ def receive_folder(settings: IngestSettings, stop: threading.Event, given: argpa
 
     if settings.folder is None:
         raise Fatal("there is no folder to watch; set OSTEON_FOLDER")
+    begin_counts(DOOR_FOLDER)
     threshold = _threshold(settings)
     _say_ready(given)
     watch_folder(settings.folder, settings.folder_look_s, threshold, stop)

@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from osteon.bus import Outgoing
 from osteon.contracts import DOOR_DIMSE, DOOR_FOLDER, DOOR_STOW, Door, ImageReceived
+from osteon.contracts.reasons import DOOR_REASONS
 from osteon.contracts.topics import IMAGE_RECEIVED
 from osteon.errors import OsteonError, Passing, SetAside
 from osteon.runtime import audit, logs, metrics, trace
@@ -31,7 +32,7 @@ from osteon_ingest.peek import Header, peek
 from osteon_ingest.receipts import give_receipt
 from osteon_ingest.seal import seal
 
-__all__ = ["INBOX", "SEALED", "Mismatch", "Publishes", "Threshold", "receive", "turn_away"]
+__all__ = ["INBOX", "SEALED", "Mismatch", "Publishes", "Threshold", "begin_counts", "receive", "turn_away"]
 
 INBOX = "inbox"
 SEALED = "application/octet-stream"  # sealed bytes are no DICOM object for anybody without the key
@@ -62,6 +63,14 @@ class Threshold:
     publisher: Publishes
     max_object_bytes: int
     outage: Outage = field(default_factory=Outage)
+
+
+def begin_counts(door: Door) -> None:
+    """Tell Prometheus zeros from the start: a counter that begins at 1 has no rise that an alert could see."""
+    name = DOOR_NAMES[door]
+    metrics.DOOR_SECONDS.labels(name)
+    for outcome in ("received", *DOOR_REASONS, "not-dicom", "unreadable", "too-large"):
+        metrics.RECEIVED.labels(name, outcome)
 
 
 def receive(
