@@ -16,12 +16,14 @@ Whatever a header says about burnt-in text is not asked: it is often wrong.
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Picture
+from scipy import ndimage
 
 from osteon.errors import SetAside
 from osteon_ingest.read_text import network, read_text
+from osteon_ingest.resized import resized
 
 __all__ = ["Box", "find_text", "mask_text"]
 
@@ -137,9 +139,10 @@ def _tiles_with_jumps(gray: Gray) -> list[Box]:
     height, width = (n // CELL_PIXELS for n in gray.shape)
     if not height or not width:
         return []
-    jumps = cv2.absdiff(gray[:, 2:], gray[:, :-2]) > JUMP
-    share = cv2.resize(jumps.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    found = np.argwhere(share > JUMPS_A_CELL) * CELL_PIXELS
+    left, right = gray[:, :-2], gray[:, 2:]
+    jumps = np.maximum(left, right) - np.minimum(left, right) > JUMP
+    share = np.asarray(Picture.fromarray(jumps * np.uint8(255)).reduce(CELL_PIXELS))[:height, :width]
+    found = np.argwhere(share > JUMPS_A_CELL * 255) * CELL_PIXELS
     places, n_cells = np.unique(found // TILE_PIXELS, axis=0, return_counts=True)
     step = 1 if len(places) <= MAX_TILES else 2
     if step == 2:
@@ -163,8 +166,7 @@ def _detect(gray: Gray, factor: float) -> list[Box]:
     """Boxes around text, looked for at `factor` times the size (never enlarged beyond twice)."""
     factor = min(factor, 2.0)
     height, width = (max(STRIDE, round(n * factor / STRIDE) * STRIDE) for n in gray.shape)
-    small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    scaled = small.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    scaled = resized(gray, height, width).astype(np.float32) / np.float32(127.5) - np.float32(1)
     batch = np.repeat(scaled[np.newaxis, np.newaxis], 3, axis=1)  # (1, 3, height, width)
     probability = network(DETECTOR).run(None, {"x": batch})[0][0, 0]
     scale = gray.shape[0] / height, gray.shape[1] / width
@@ -173,15 +175,14 @@ def _detect(gray: Gray, factor: float) -> list[Box]:
 
 def _regions(probability: npt.NDArray[np.float32]) -> list[Box]:
     """Boxes around the connected regions of probable text, in the network's pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((probability > IS_TEXT).astype(np.uint8))
+    labels, _ = ndimage.label(probability > IS_TEXT, structure=np.ones((3, 3)))  # diagonal neighbours touch
     boxes = []
-    for number, (left, top, width, height, n_pixels) in enumerate(stats[1:], start=1):
-        if not 3 <= min(width, height) <= LARGEST * min(probability.shape):
+    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
+        box = Box(rows.start, columns.start, rows.stop, columns.stop)
+        if not 3 <= min(box.bottom - box.top, box.right - box.left) <= LARGEST * min(probability.shape):
             continue
-        cut = slice(top, top + height), slice(left, left + width)
-        mean = float(probability[cut][labels[cut] == number].sum()) / n_pixels
-        if mean >= IS_BOX:
-            boxes.append(Box(int(top), int(left), int(top + height), int(left + width)))
+        if float(probability[_inside(box)][labels[_inside(box)] == number].mean()) >= IS_BOX:
+            boxes.append(box)
     return boxes
 
 

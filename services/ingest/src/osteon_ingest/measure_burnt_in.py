@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
@@ -73,6 +72,8 @@ def main() -> None:
 
 def planted(stored: Stored, case: Case, rng: np.random.Generator) -> Stored:
     """A copy of `stored` (y, x) with a text in the image's brightest or darkest value, whichever stands out more."""
+    import cv2  # it writes and reads pictures here; the service itself has no use for it
+
     face, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(1, case.height // 8)
     scale = cv2.getFontScaleFromHeight(face, case.height, thickness)
     (width, height), below = cv2.getTextSize(case.word, face, scale, thickness)
@@ -123,6 +124,8 @@ def _read(name: Path) -> Stored:
     """The stored values of a file (y, x)."""
     if name.suffix == ".dcm":
         return decode(read_dataset(name.read_bytes()))
+    import cv2  # as above
+
     gray = cv2.imread(str(name), cv2.IMREAD_GRAYSCALE)
     if gray is None:
         raise SystemExit(f"{name} is no image")

@@ -12,12 +12,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 from osteon.errors import Fatal
+from osteon_ingest.resized import resized
 
 __all__ = ["network", "read_text"]
 
@@ -72,10 +72,7 @@ def _ways(cut: Line) -> Iterator[Line]:
 def _read(line: Line) -> str:
     """The letters and digits on a line that runs from left to right."""
     width = min(LONGEST, max(1, round(LINE_PIXELS * line.shape[1] / line.shape[0])))
-    method = cv2.INTER_AREA if line.shape[0] > LINE_PIXELS else cv2.INTER_LINEAR
-    small = np.pad(
-        cv2.resize(line, (width, LINE_PIXELS), interpolation=method), ((0, 0), (0, max(0, SHORTEST - width)))
-    )
+    small = np.pad(resized(line, LINE_PIXELS, width), ((0, 0), (0, max(0, SHORTEST - width))))
     batch = np.repeat(small[np.newaxis, np.newaxis], 3, axis=1)  # (1, 3, height, width)
     probability = network(RECOGNIZER).run(None, {"x": batch})[0][0]  # (column, character)
     best = [0, *probability.argmax(axis=1)]  # 0: nothing, or still the same character
