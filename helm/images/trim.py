@@ -38,6 +38,8 @@ def main() -> None:
     without(Path(sysconfig.get_path("purelib")))
     for module in _modules():
         importlib.import_module(module)
+    for command in entry_points(group="osteon.commands"):
+        _import_if_its_needs_are_there(command.module)
 
 
 def without(packages: Path) -> list[Path]:
@@ -79,10 +81,18 @@ def _modules() -> Iterator[str]:
     for service in [one.name for one in pkgutil.iter_modules() if one.name.startswith("osteon_")]:
         inside = importlib.import_module(service).__path__
         yield from (f"{service}.{one.name}" for one in pkgutil.iter_modules(inside) if one.name != "__main__")
-    yield from (command.module for command in entry_points(group="osteon.commands"))
     for name, parts in ONLY.items():
         if importlib.util.find_spec(name):
             yield from (f"{name}.{part}" for part in parts)
+
+
+def _import_if_its_needs_are_there(module: str) -> None:
+    """The library names all its commands, in an image also those that need what this image does not have."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not error.name or importlib.util.find_spec(error.name.split(".")[0]):
+            raise  # a part of what is installed: too much was taken out
 
 
 def _remove(path: Path) -> None:
