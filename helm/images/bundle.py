@@ -40,14 +40,14 @@ def main() -> None:
         folder = Path(scratch) / f"osteon-{tag}"
         folder.mkdir()
         digests = write_layout(images, tag, Path(scratch) / "layout")
-        _tar(Path(scratch) / "layout", folder / "images.tar", time_s)
+        pack(Path(scratch) / "layout", folder / "images.tar", time_s)
         (folder / "digests.txt").write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
         _output("helm", "package", str(CHART), "--app-version", tag, "--destination", str(folder))
         shutil.copy(HERE / "load", folder)
         sums = [f"{_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
         (folder / "SHA256SUMS").write_text("".join(sums))
         bundle = out / f"{folder.name}.tar"
-        _tar(folder, bundle, time_s, under=f"{folder.name}/")
+        pack(folder, bundle, time_s, under=f"{folder.name}/")
     bundle.with_suffix(".tar.sha256").write_text(f"{_sha256(bundle)}  {bundle.name}\n")
     print(f"{bundle}: {bundle.stat().st_size / 1e6:.0f} MB")  # noqa: T201
 
@@ -102,7 +102,9 @@ def _blob(layout: Path, digest: str) -> Path:
     return layout / "blobs" / digest.replace(":", "/")
 
 
-def _tar(folder: Path, archive: Path, time_s: int, under: str = "") -> None:
+def pack(folder: Path, archive: Path, time_s: int, under: str = "") -> None:
+    """A tar of a folder, the same whenever and by whomever it is made; `time_s` is the files' time since 1970."""
+
     def as_committed(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.mtime, member.uid, member.gid, member.uname, member.gname = time_s, 0, 0, "", ""
         return member
