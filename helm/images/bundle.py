@@ -28,6 +28,9 @@ Json = dict[str, Any]
 def main() -> None:
     """Make the bundle."""
     archives, out = Path(sys.argv[1]), Path(sys.argv[2])
+    for tool in ("git", "helm", "skopeo"):
+        if not shutil.which(tool):
+            raise SystemExit(f"{tool} is needed to make a bundle: install it")
     tag = _output(str(HERE / "build"), "--tag")
     time_s = int(_output("git", "log", "-1", "--format=%ct"))
     images = {path.stem: path for path in sorted(archives.glob("*.tar"))}
