@@ -99,3 +99,16 @@ app.kubernetes.io/component: {{ .part }}
 {{- define "osteon.tritonCa" -}}
 {{- if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
 {{- end }}
+
+{{- define "osteon.auditCa" -}}
+{{- if .Values.audit.repository }}{{ .Values.audit.caSecret }}{{ end }}
+{{- end }}
+
+{{/* The Secret of the certificate that a server which asks for one is shown */}}
+{{- define "osteon.kafkaCertificate" -}}
+{{- if not .Values.kafka.enabled }}{{ .Values.kafka.external.certificateSecret }}{{ end }}
+{{- end }}
+
+{{- define "osteon.auditCertificate" -}}
+{{- if .Values.audit.repository }}{{ .Values.audit.certificateSecret }}{{ end }}
+{{- end }}

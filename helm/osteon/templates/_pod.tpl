@@ -75,6 +75,10 @@ Kafka and at the store.
 {{- if include "osteon.kafkaCa" .root }}
 - {name: OSTEON_KAFKA_CA, value: /etc/osteon/kafka/ca.crt}
 {{- end }}
+{{- if include "osteon.kafkaCertificate" .root }}
+- {name: OSTEON_KAFKA_CERTIFICATE, value: /etc/osteon/kafka-own/tls.crt}
+- {name: OSTEON_KAFKA_KEY, value: /etc/osteon/kafka-own/tls.key}
+{{- end }}
 - {name: OSTEON_STORE_ENDPOINT, value: {{ include "osteon.storeEndpoint" .root | quote }}}
 - {name: OSTEON_STORE_IS_SECURE, value: {{ ternary $values.tls.enabled $values.store.external.isSecure $values.store.enabled | quote }}}
 {{- if include "osteon.storeCa" .root }}
@@ -89,8 +93,9 @@ Kafka and at the store.
 {{- if include "osteon.tritonCa" .root }}
 - {name: OSTEON_TRITON_CA, value: /etc/osteon/triton/ca.crt}
 {{- end }}
+{{- include "osteon.audit" .root }}
 {{- range $name, $value := $settings }}
-- {name: OSTEON_{{ upper $name }}, value: {{ $value | quote }}}
+- {name: OSTEON_{{ upper $name }}, value: {{ include "osteon.text" $value }}}
 {{- end }}
 {{- /* Numerical libraries would else start one thread a core of the node in each container. */}}
 {{- range list "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" "MKL_NUM_THREADS" }}
@@ -98,26 +103,62 @@ Kafka and at the store.
 {{- end }}
 {{- end }}
 
+{{/* A value as a setting takes it. Helm reads whole numbers as floats, which would be written as 5.36870912e+08. */}}
+{{- define "osteon.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . | quote }}{{ else }}{{ . | quote }}{{ end }}
+{{- end }}
+
 {{- define "osteon.siteKey" -}}
 - name: OSTEON_SITE_KEY
   valueFrom: {secretKeyRef: {name: {{ include "osteon.siteKeySecret" .root }}, key: site-key}}
+- {name: OSTEON_KEY_EPOCH, value: {{ .root.Values.site.keyEpoch | quote }}}
+{{- with .root.Values.site.formerKeysSecret }}
+- name: OSTEON_FORMER_SITE_KEYS
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: former-site-keys}}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.audit" -}}
+{{- with .Values.audit }}
+{{- if .repository }}
+- {name: OSTEON_AUDIT_REPOSITORY, value: {{ .repository | quote }}}
+- {name: OSTEON_AUDIT_KEEP, value: /tmp/audit}
+{{- if .caSecret }}
+- {name: OSTEON_AUDIT_CA, value: /etc/osteon/audit/ca.crt}
+{{- end }}
+{{- if .certificateSecret }}
+- {name: OSTEON_AUDIT_CERTIFICATE, value: /etc/osteon/audit-own/tls.crt}
+- {name: OSTEON_AUDIT_KEY, value: /etc/osteon/audit-own/tls.key}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Where those files lie that the settings name; `osteon.volumes` brings them. */}}
 {{- define "osteon.mounts" -}}
 - {name: tmp, mountPath: /tmp}
-{{- range $server := list "kafka" "store" "triton" }}
+{{- range $server := list "kafka" "store" "triton" "audit" }}
 {{- if include (printf "osteon.%sCa" $server) $.root }}
 - {name: {{ $server }}-ca, mountPath: /etc/osteon/{{ $server }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- range $server := list "kafka" "audit" }}
+{{- if include (printf "osteon.%sCertificate" $server) $.root }}
+- {name: {{ $server }}-own, mountPath: /etc/osteon/{{ $server }}-own, readOnly: true}
 {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "osteon.volumes" -}}
 - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
-{{- range $server := list "kafka" "store" "triton" }}
+{{- range $server := list "kafka" "store" "triton" "audit" }}
 {{- with include (printf "osteon.%sCa" $server) $.root }}
 - {name: {{ $server }}-ca, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- end }}
+{{- end }}
+{{- range $server := list "kafka" "audit" }}
+{{- with include (printf "osteon.%sCertificate" $server) $.root }}
+- {name: {{ $server }}-own, secret: {secretName: {{ . }}}}
 {{- end }}
 {{- end }}
 {{- end }}

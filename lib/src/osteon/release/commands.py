@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -45,7 +46,7 @@ class ReconcileSettings(Settings):
     repository: str = ""
     """The folder that this Triton reads its models from."""
 
-    n_instances: int = 1
+    n_instances: int = Field(1, ge=1)
     """How many copies of each model Triton runs side by side."""
 
 

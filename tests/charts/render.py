@@ -1,0 +1,64 @@
+"""The chart as Helm renders it, from values that a test gives."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+__all__ = ["CHART", "Object", "containers", "helm", "pods", "refusal", "render"]
+
+CHART = Path(__file__).parents[2] / "helm" / "osteon"
+NAMESPACE = "ward"
+
+Object = dict[str, Any]
+
+
+def helm() -> str:
+    """The program; skips where there is none."""
+    home = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "osteon-cluster"))
+    found = shutil.which("helm") or shutil.which("helm", path=home / "bin")
+    if found is None:
+        pytest.skip("helm is missing")
+    return found
+
+
+@cache
+def _template(values: str) -> "subprocess.CompletedProcess[str]":
+    command = [helm(), "template", "trial", str(CHART), "--namespace", NAMESPACE, "--kube-version", "1.34.0"]
+    return subprocess.run([*command, "--values", "-"], input=values, capture_output=True, text=True, check=False)
+
+
+def render(values: Object) -> list[Object]:
+    """All objects of a release named `trial` in the namespace `ward`."""
+    ran = _template(yaml.safe_dump(values))
+    assert ran.returncode == 0, ran.stderr
+    return [one for one in yaml.safe_load_all(ran.stdout) if one]
+
+
+def refusal(values: Object) -> str:
+    """What Helm says against these values; empty where it takes them."""
+    ran = _template(yaml.safe_dump(values))
+    return ran.stderr if ran.returncode else ""
+
+
+def pods(objects: list[Object]) -> dict[str, Object]:
+    """The pods that the objects make, by the name of the object: metadata and spec."""
+    found = {}
+    for one in objects:
+        if one["kind"] == "Pod":
+            found[one["metadata"]["name"]] = one
+        elif "template" in one.get("spec", {}):
+            found[one["metadata"]["name"]] = one["spec"]["template"]
+    return found
+
+
+def containers(pod: Object) -> Iterator[Object]:
+    """Those that prepare, then those that run."""
+    yield from pod["spec"].get("initContainers", ())
+    yield from pod["spec"]["containers"]
