@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from kafka import KafkaProducer
-from tests.dashboards.read import Query, alerts, queries
+from tests.dashboards.read import Query, alerts, metric_names, queries
 
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon_stack.ports import HOST
@@ -26,6 +26,9 @@ pytestmark = [
 
 EMPTY_HERE = ("GPU", "GPU power", "Free on volumes (Kubernetes)", "First certificate expires in")
 """Panels of what this stack has not: a GPU, kubelets, TLS."""
+
+ABSENT_HERE = ("kubelet_", "osteon_tls_certificate_")
+"""Metrics of what this stack has not."""
 
 
 @pytest.fixture
@@ -63,6 +66,8 @@ def test_every_panel_shows_something_and_a_dead_letter_is_told_of(
     rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
     assert [rule["name"] for rule in rules] == [alert["alert"] for alert in alerts()]
     assert {rule["health"] for rule in rules} == {"ok"}
+    asked = {name for alert in alerts() for name in metric_names(alert["expr"])}
+    assert sorted(name for name in asked - set(ask("label/__name__/values")) if not name.startswith(ABSENT_HERE)) == []
     until(lambda: "OsteonDeadLetters" in {alert["labels"]["alertname"] for alert in ask("alerts")["alerts"]})
     assert {target["health"] for target in ask("targets")["activeTargets"]} == {"up"}
 
