@@ -7,6 +7,12 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
+{{/* Labels of pods that an upgrade of Osteon alone does not start anew: Kafka, the store */}}
+{{- define "osteon.steadyLabels" -}}
+{{ include "osteon.selector" . }}
+app.kubernetes.io/part-of: osteon
+{{- end }}
+
 {{- define "osteon.selector" -}}
 app.kubernetes.io/name: osteon
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -111,4 +117,34 @@ app.kubernetes.io/component: {{ .part }}
 
 {{- define "osteon.auditCertificate" -}}
 {{- if .Values.audit.repository }}{{ .Values.audit.certificateSecret }}{{ end }}
+{{- end }}
+
+{{/* The names on a server's certificate, between commas: {"root": $, "part": "kafka"} */}}
+{{- define "osteon.certificateNames" -}}
+{{- $name := include "osteon.name" . }}
+{{- $namespace := .root.Release.Namespace }}
+{{- $names := list $name (printf "%s.%s" $name $namespace) (printf "%s.%s.svc" $name $namespace) "localhost" }}
+{{- if eq .part "kafka" }}{{ range $i := until 9 }}{{ $names = append $names (printf "%s-%d.%s.%s.svc" $name $i $name $namespace) }}{{ end }}{{ end }}
+{{- concat $names (get (get .root.Values .part) "dnsNames" | default list) | join "," }}
+{{- end }}
+
+{{/*
+When an upgrade signs a server's certificate anew, in seconds since 1970: what the kept one says, unless that time has come
+or a name was added. All that is rendered on one day agrees on it.
+*/}}
+{{- define "osteon.renewAfter" -}}
+{{- $kept := lookup "v1" "Secret" .root.Release.Namespace (include "osteon.tlsSecret" .) | default dict }}
+{{- $said := dig "metadata" "annotations" "osteon/renew-after" "0" $kept }}
+{{- $isNamed := eq (dig "metadata" "annotations" "osteon/names" "" $kept) (include "osteon.certificateNames" .) }}
+{{- if and $isNamed (gt (int64 $said) (now | unixEpoch | int64)) }}{{ $said }}
+{{- else }}{{ add (now | date "2006-01-02" | toDate "2006-01-02" | unixEpoch | int64) 31536000 }}{{ end }}
+{{- end }}
+
+{{/* Services read their certificate when they start: the pod is another when the chart signs a new one. */}}
+{{- define "osteon.certificateAnnotation" -}}
+{{- if and .root.Values.tls.enabled (not .root.Values.tls.certManager.enabled) (not (get .root.Values.tls.secrets .part)) }}
+osteon/certificate: {{ printf "%s %s" (include "osteon.certificateNames" .) (include "osteon.renewAfter" .) | sha256sum | trunc 16 | quote }}
+{{- else }}
+osteon/certificate: none of the chart's
+{{- end }}
 {{- end }}
