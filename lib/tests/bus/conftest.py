@@ -8,7 +8,7 @@ import sys
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -91,10 +91,10 @@ class Scene:
         finally:
             running.end()
 
-    def process(self, kill_at: str = "never", *more: str) -> "subprocess.Popen[bytes]":
-        """The same stage as a process of its own, on Kafka."""
+    def process(self, kill_at: str = "never", *more: str, within: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+        """The same stage as a process of its own, on Kafka; `within` is a command that becomes the one behind it."""
         command = [sys.executable, str(SCRIPT), "run", self.name, self.servers, kill_at, *(more or ("plain",))]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        return subprocess.Popen([*within, *command], stderr=subprocess.DEVNULL)
 
     def harmonized(self) -> Counter[str]:
         records = self.bus.read([running_stage.outputs(self.name)])

@@ -50,6 +50,9 @@ def make_work(name: str) -> Callable[[ImageDeidentified, Context], Sequence[Outg
             raise Passing("store", "The store did not answer.")
         if kind == "abort":
             os.abort()
+        if kind == "swallow":
+            held = [b"x" * 2**24 for _ in range(64)]  # 1 GiB: more than the control group of the test allows
+            raise Poison("bad-pixels", f"{len(held)} blocks were held, so nothing bounds the memory of this process.")
         harmonized = ImageHarmonized(image_id=message.image_id, patient=message.patient)
         return [Outgoing(outputs(name), harmonized)]
 
@@ -77,7 +80,7 @@ def make_stage(name: str, **changes: Any) -> Stage:
         "work": make_work(name),
         "n_threads": 4,
         "isolate": [sys.executable, str(HERE), "work-one", name],
-        "limits": Limits(wall_s=30.0),
+        "limits": Limits(wall_s=180.0),
     }
     return Stage(**given | changes)
 
