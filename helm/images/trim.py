@@ -22,12 +22,13 @@ from pathlib import Path
 FOLDERS = {"tests", "SelfTest", "__pycache__"}
 SUFFIXES = {".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".a"}
 
-# Wheels of many parts, and the parts that Osteon uses: interpolation and filters, and one of some hundred codecs.
+# Wheels of many parts, and the parts that Osteon uses: interpolation and filters, one of some hundred codecs, no AVIF.
 # tests/charts/test_images.py compares with what the code imports.
 ONLY = {
     "scipy": ("_cyutility", "_lib", "ndimage", "special"),
     "imagecodecs": ("_jpeg8", "_shared", "_shared_cython", "licenses"),
     "onnxruntime": ("capi",),
+    "PIL": ("_imaging", "_imagingft", "_imagingmath", "_imagingmorph"),
 }
 # The same engine once more, for programs in C.
 ALSO = ("onnxruntime/capi/libonnxruntime.so*",)

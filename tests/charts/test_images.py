@@ -98,13 +98,14 @@ def test_services_use_no_part_of_a_library_that_the_images_leave_out() -> None:
         "for name in sys.argv[1:]:\n"
         "    package = importlib.import_module(name)\n"
         "    for one in pkgutil.iter_modules(package.__path__):\n"
-        "        if one.name not in ('__main__', 'measure_burnt_in'): importlib.import_module(f'{name}.{one.name}')\n"
+        "        if one.name != '__main__': importlib.import_module(f'{name}.{one.name}')\n"
         "print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.startswith('osteon') and m.__file__]))"
     )
     packages = [f"osteon_{name.replace('-', '_')}" for name in SERVICES]
     ran = subprocess.run([sys.executable, "-c", walk, *packages], capture_output=True, text=True, check=True)
 
-    used = {part for path in json.loads(ran.stdout) for part in parts(Path(path), set(only))}
+    # What services import of Pillow is plain Python, which stays.
+    used = {part for path in json.loads(ran.stdout) for part in parts(Path(path), set(only) - {"PIL"})}
 
     assert used
     for library, part in used:
