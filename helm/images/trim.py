@@ -2,7 +2,7 @@
 
 Runs while an image is built, with the Python of the environment that it trims.
 
-1. Tests, type stubs, C headers and sources go, and of the packages in `ONLY` all parts but those named.
+1. Tests, type stubs, C headers and sources go, and of the packages in `ONLY` all parts but those named, and `ALSO_OUT`.
 2. Shared libraries that wheels bring along (`*.libs`) go if no file that stays names them.
 3. Every module of the service and every command is imported. Python leaves its bytecode beside what it imports, so
    a service starts fast on a read-only file system; and a build fails if too much was taken out.
@@ -30,8 +30,13 @@ ONLY = {
     "onnxruntime": ("capi",),
     "PIL": ("_imaging", "_imagingft", "_imagingmath", "_imagingmorph"),
 }
-# The same engine once more, for programs in C.
-ALSO = ("onnxruntime/capi/libonnxruntime.so*",)
+ALSO_OUT = (
+    "onnxruntime/capi/libonnxruntime.so*",  # the same engine once more, for programs in C
+    "numpy/distutils",  # to build packages
+    "numpy/f2py",
+    "pydicom/sr",  # codes of structured reports
+    "sqlalchemy/testing",
+)
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ def _unused(packages: Path) -> Iterator[Path]:
             is_part = path.is_dir() or path.suffix == ".so"
             if is_part and path.name.split(".")[0] not in parts:
                 yield path
-    for pattern in ALSO:
+    for pattern in ALSO_OUT:
         yield from packages.glob(pattern)
 
 
