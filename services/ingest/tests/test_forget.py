@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from osteon.bus import MemoryBus, Outgoing, connect
+from osteon.bus import MemoryBus, Outgoing, Stage, connect
 from osteon.contracts import ImageDeidentified, ImageHarmonized
 from osteon.contracts.topics import (
     IMAGE_DEIDENTIFIED,
@@ -27,17 +28,19 @@ from osteon.errors import Fatal
 from osteon.runtime import read_settings
 from osteon.store import MemoryStore
 from osteon.store import connect as connect_store
+from osteon_ingest.accept import make_stage
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.identity import Keys, image_id, pseudonym
 from osteon_ingest.settings import IngestSettings
 from osteon_ingest.traces import PLACES, find
 
-from .running_site import Site, Wait
+from .running_site import Site, Wait, passing
 
 OLD = Keys.from_site_key(secrets.token_bytes(32))
 SECRET = secrets.token_hex(32)
 KEYS = Keys.from_site_key(SECRET, epoch="2")
 BOTH = dataclasses.replace(KEYS, former=(OLD,))
+OSTEON = str(Path(sys.executable).with_name("osteon"))
 HERS, HIS = "ZZ-1729", "ZZ-1730"
 TOKEN = secrets.token_hex(32)
 Make = Callable[..., Dataset]
@@ -89,38 +92,40 @@ def test_nothing_of_a_patient_is_left_and_all_of_another_one_is(
     _check_forgetting(site, new_radiograph, as_file)
 
 
-@pytest.mark.slow
-def test_nothing_of_a_patient_is_left_on_real_servers(
-    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, until: Wait
-) -> None:
-    kafka = new_broker().address
-    bus = connect(kafka)
+@pytest.fixture
+def real_site(settings: IngestSettings, broker: Any, seaweedfs: Any, until: Wait) -> Site:
+    bus = connect(broker.address)
     bus.provision(TOPICS)
-    store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
-    site = Site(bus, store, settings, until)
+    return Site(bus, connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key), settings, until)
 
-    _check_forgetting(site, new_radiograph, as_file)
 
-    environment = {
-        **os.environ,
+@pytest.fixture
+def environment(broker: Any, seaweedfs: Any) -> dict[str, str]:
+    """What `osteon patient forget` needs at that site."""
+    mine = {name: value for name, value in os.environ.items() if name != "OSTEON_CONSOLE_URL"}
+    return mine | {
         "COLUMNS": "200",
         "OSTEON_SITE": "test",
         "OSTEON_SITE_KEY": SECRET,
         "OSTEON_KEY_EPOCH": "2",
-        "OSTEON_KAFKA_SERVERS": kafka,
+        "OSTEON_KAFKA_SERVERS": broker.address,
         "OSTEON_STORE_ENDPOINT": seaweedfs.endpoint,
         "OSTEON_STORE_ACCESS_KEY": seaweedfs.access_key,
         "OSTEON_STORE_SECRET_KEY": seaweedfs.secret_key,
     }
-    environment.pop("OSTEON_CONSOLE_URL", None)
 
+
+@pytest.mark.slow
+def test_nothing_of_a_patient_is_left_on_real_servers(
+    real_site: Site, environment: dict[str, str], new_radiograph: Make, as_file: Write
+) -> None:
+    _check_forgetting(real_site, new_radiograph, as_file)
     audited: list[bool] = []
 
     def command(*arguments: str) -> str:
         """`osteon patient forget`, as a user types it."""
-        osteon = str(Path(sys.executable).with_name("osteon"))
         told = subprocess.run(
-            [osteon, "patient", "forget", *arguments],
+            [OSTEON, "patient", "forget", *arguments],
             env=environment, input=f"{HIS}\n\n", capture_output=True, text=True, check=False, timeout=200,
         )  # fmt: skip
         assert told.returncode == 0, told.stdout + told.stderr
@@ -130,13 +135,85 @@ def test_nothing_of_a_patient_is_left_on_real_servers(
 
     assert "bucket inbox 2 would be deleted" in command("--dry-run")
     assert audited == [True]  # it looked into the vault
-    assert not site.find(HIS, KEYS).is_empty
-    with site.running(KEYS):
+    assert not real_site.find(HIS, KEYS).is_empty
+    with real_site.running(KEYS):
         told = command()
     assert "bucket inbox 2 gone bucket receipts 1 gone bucket images 2 gone" in told
     assert "osteon.image.known 1 gone; from Kafka's disk by 2" in told
-    assert not any(site.find(HIS, KEYS).objects.values())
+    assert not any(real_site.find(HIS, KEYS).objects.values())
     assert "bucket inbox 0 gone" in command()  # and again, while accept does not run
+
+
+@pytest.mark.slow
+def test_what_is_on_its_way_is_waited_for_and_forgotten_too(
+    real_site: Site, environment: dict[str, str], new_radiograph: Make, as_file: Write, tmp_path: Path
+) -> None:
+    slow, in_hand, goes_on = _slow_harmonize(real_site)
+    before, original, told = real_site.objects(), new_radiograph("ZZ-1731"), tmp_path / "told"
+    real_site.take_in(as_file(original), original.SOPInstanceUID, KEYS)
+    with told.open("wb") as errors, ExitStack() as running:
+        command = subprocess.Popen(
+            [OSTEON, "patient", "forget"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+        running.callback(command.kill)
+        assert command.stdin is not None
+        command.stdin.write(b"ZZ-1731\n\n")
+        command.stdin.flush()
+        real_site.wait(lambda: "accept has 1 to pass" in told.read_text(), what=told.read_text)
+        accept = make_stage(real_site.settings, real_site.store, KEYS)
+        for stage in (accept, slow, passing("classify", IMAGE_HARMONIZED)):
+            running.enter_context(real_site.running_stage(stage))
+        running.callback(goes_on.set)  # first, should this test fail
+        real_site.wait(lambda: "harmonize has 1 to pass" in told.read_text(), what=told.read_text)
+        assert in_hand.wait(100)
+        assert real_site.objects() - before  # nothing is gone before it is past
+
+        goes_on.set()
+        printed = " ".join(command.communicate(timeout=200)[0].decode().split())
+
+    assert command.returncode == 0, told.read_text()
+    assert "before accept 1 waited for, and passed" in printed
+    assert "before harmonize 1 waited for, and passed" in printed
+    assert "bucket harmonized 1 gone bucket vault 1 gone osteon.image.known 1 gone" in printed
+    assert real_site.objects() == before
+
+
+def _slow_harmonize(site: Site) -> tuple[Stage, threading.Event, threading.Event]:
+    """A stage that has an image in hand, and writes it when it is told to go on."""
+    in_hand, goes_on = threading.Event(), threading.Event()
+
+    def harmonize(message: ImageDeidentified, _: object) -> list[Outgoing]:
+        content = site.store.get(message.object)
+        in_hand.set()
+        goes_on.wait(100)
+        derived = site.store.put("harmonized", content + b"\0", "application/dicom")
+        done = ImageHarmonized(image_id=message.image_id, patient=message.patient, object=derived)
+        return [Outgoing(IMAGE_HARMONIZED, done)]
+
+    stage = Stage(name="harmonize", site="test", consumes=IMAGE_DEIDENTIFIED, work=harmonize, n_threads=1)
+    return stage, in_hand, goes_on
+
+
+def test_a_stage_that_stands_with_an_image_in_hand_is_named_and_what_it_writes_is_found_by_a_repetition(
+    site: Site, new_radiograph: Make, as_file: Write
+) -> None:
+    slow, in_hand, goes_on = _slow_harmonize(site)
+    with ExitStack() as running:
+        for stage in (make_stage(site.settings, site.store, KEYS), slow, passing("classify", IMAGE_HARMONIZED)):
+            running.enter_context(site.running_stage(stage))
+        running.callback(goes_on.set)
+        original = new_radiograph()
+        site.send(as_file(original), original.SOPInstanceUID, KEYS)
+        assert in_hand.wait(100)
+
+        first = site.forget(HERS, KEYS, wait_s=0.0)
+        goes_on.set()
+        second = site.forget(HERS, KEYS)
+
+    assert first["before harmonize"].outcome.startswith("not passed: when harmonize runs")
+    assert first["bucket images"].n == 1
+    assert second["bucket harmonized"].n == 1
+    assert not site.objects()
 
 
 def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
@@ -148,10 +225,12 @@ def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
         assert len([one for one in hers if one[0] == "harmonized"]) == 2
         assert not his & hers
 
-        places = _by_name(forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20))
+        places = site.forget(HERS, KEYS)
 
         assert not site.objects() & hers
         assert site.objects() >= his
+        assert [places[f"bucket {bucket}"].n for bucket in ("inbox", "harmonized")] == [3, 2]
+        assert "come meanwhile" not in places
         assert all(places[f"bucket {bucket}"].outcome == "gone" for bucket in PLACES)
         assert places[IMAGE_KNOWN.name].outcome.startswith("gone; from Kafka's disk by 2")
         assert " by 2" in places[IMAGE_DEIDENTIFIED.name].outcome
@@ -177,13 +256,13 @@ def test_a_dry_run_changes_nothing(site: Site, new_radiograph: Make, as_file: Wr
 def test_forgetting_twice_is_forgetting_once(site: Site, new_radiograph: Make, as_file: Write) -> None:
     with site.running(KEYS):
         _fill(site, new_radiograph, as_file)
-        forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20)
+        site.forget(HERS, KEYS)
         left = site.objects()
 
-        again = forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=20)
+        again = site.forget(HERS, KEYS)
 
     assert site.objects() == left
-    assert _by_name(again)["bucket images"].n == 0
+    assert again["bucket images"].n == 0
 
 
 def test_while_accept_does_not_run_it_is_told_so(site: Site, new_radiograph: Make, as_file: Write) -> None:
@@ -191,7 +270,7 @@ def test_while_accept_does_not_run_it_is_told_so(site: Site, new_radiograph: Mak
         original = new_radiograph()
         site.send(as_file(original), original.SOPInstanceUID, KEYS)
 
-    places = _by_name(forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=0.0))
+    places = site.forget(HERS, KEYS, wait_s=0.0)
 
     assert "does not run" in places[IMAGE_KNOWN.name].outcome
     with site.running(KEYS):
@@ -280,9 +359,9 @@ def test_a_locked_console_is_asked_with_the_token_and_without_one_only_once(
     found = site.find(HERS, KEYS)
     found.images.add("0" * 32)
 
-    places = _by_name(forget(found, site.bus, site.store, "test", wait_s=0.0))
+    told_by = forget(found, lambda _: found, site.bus, site.store, "test", wait_s=0.0)
 
-    assert told in places["the console's table"].outcome
+    assert told in _by_name(told_by)["the console's table"].outcome
     assert given.count(401) == (token != TOKEN)
 
 
@@ -291,4 +370,4 @@ def test_a_token_goes_to_no_console_in_the_clear(site: Site, monkeypatch: pytest
     monkeypatch.setenv("OSTEON_CONSOLE_TOKEN", TOKEN)
 
     with pytest.raises(Fatal, match="read by the network"):
-        forget(site.find(HERS, KEYS), site.bus, site.store, "test", wait_s=0.0)
+        site.forget(HERS, KEYS, wait_s=0.0)

@@ -28,7 +28,8 @@ Behind it
     vault.py            who it was, for those who may know
 
 When a patient asks
-    forget.py           their objects are deleted, accept and the console told; traces.py finds what there is
+    forget.py           their objects are deleted, accept and the console told; traces.py finds what there is,
+                        underway.py waits for what stages have before them or in hand
     commands.py         `osteon patient forget`
 
 When the inbox grows

@@ -1,5 +1,6 @@
 """`osteon patient …`: what a site does about one patient. Needs the settings of the ingest service."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from osteon.runtime import logs, read_settings
 from osteon.runtime.audit_repository import sending_audits
 from osteon_ingest.forget import Place, forget, would_forget
 from osteon_ingest.settings import IngestSettings
-from osteon_ingest.traces import find, pseudonyms
+from osteon_ingest.traces import Traces, find, pseudonyms
 
 __all__ = ["patient"]
 
@@ -44,16 +45,20 @@ def forget_patient(
     here = bus.connect_as(settings)
     objects = store.connect_as(settings)
 
+    def search(names: frozenset[str]) -> Traces:
+        return find(here, objects, keys, settings.site, names)
+
     with sending_audits(settings, "patient-forget"):
-        found = find(here, objects, keys, settings.site, names)
-    console = Console()
-    for bucket, n in found.n_unknown.items():
-        told = "can't be opened or read, so nobody can tell whose they are; are all OSTEON_FORMER_SITE_KEYS given?"
-        console.print(f"{n} objects in the bucket {bucket} {told}", soft_wrap=True)
-    if found.is_empty:
-        console.print("nothing is known of this patient")
-        return
-    _print(would_forget(found) if dry_run else forget(found, here, objects, settings.site))
+        found = search(names)
+        console = Console()
+        for bucket, n in found.n_unknown.items():
+            told = "can't be opened or read, so nobody can tell whose they are; are all OSTEON_FORMER_SITE_KEYS given?"
+            console.print(f"{n} objects in the bucket {bucket} {told}", soft_wrap=True)
+        if found.is_empty:
+            console.print("nothing is known of this patient")
+            return
+        say = partial(Console(stderr=True).print, soft_wrap=True, highlight=False)
+        _print(would_forget(found) if dry_run else forget(found, search, here, objects, settings.site, say=say))
     if settings.folder is not None:
         console.print(f"not looked at: done/ and refused/ in {settings.folder}; empty them yourself", soft_wrap=True)
 

@@ -7,13 +7,14 @@ attempt that was killed left behind.
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError, Message
 from pydicom import dcmread
 
 from osteon.bus import Bus, Record
+from osteon.bus.record import Place
 from osteon.contracts import DeadLetter, ImageKnown, ImageReceived, ObjectRef
 from osteon.contracts.topics import IMAGE_KNOWN, TOPICS, Topic
 from osteon.errors import Poison
@@ -25,7 +26,7 @@ from osteon_ingest.receive import INBOX
 from osteon_ingest.seal import unseal
 from osteon_ingest.vault import VAULT, Entry, open_entry
 
-__all__ = ["PLACES", "Records", "Traces", "find", "pseudonyms", "retained"]
+__all__ = ["PLACES", "Records", "Traces", "Waiting", "find", "pseudonyms", "retained"]
 
 PLACES = (INBOX, RECEIPTS, "images", "harmonized", VAULT)
 MESSAGES = {topic.name: topic.message for topic in TOPICS}
@@ -41,18 +42,30 @@ class Records:
     last_ms: int = 0
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A record that a stage has not finished: it lies before it, or the stage has it in hand."""
+
+    stage: str
+    topic: Topic
+    place: Place
+    offset: int
+
+
 @dataclass
 class Traces:
     """What there is of a patient.
 
-    `images` belong to the patient alone. `n_unknown` objects of a bucket can't be read, so that nobody can tell
-    whose they are.
+    `names` are the patient's pseudonyms, `images` belong to the patient alone. `n_unknown` objects of a bucket can't be
+    read, so that nobody can tell whose they are. `underway` are records that stages have not finished.
     """
 
+    names: frozenset[str] = frozenset()
     images: set[str] = field(default_factory=set)
     objects: dict[str, list[ObjectRef]] = field(default_factory=dict)
     records: dict[str, Records] = field(default_factory=dict)
     n_unknown: dict[str, int] = field(default_factory=dict)
+    underway: set[Waiting] = field(default_factory=set)
 
     @property
     def is_empty(self) -> bool:
@@ -91,12 +104,15 @@ class _Search:
         self.n_received: dict[str, set[str]] = defaultdict(set)  # inbox objects of an image
         self.in_doubt: set[str] = set()  # images under whose UID something else came too
         self.records: dict[str, dict[str, Records]] = defaultdict(dict)  # by topic, then image
+        self.underway: dict[str, set[Waiting]] = defaultdict(set)  # by image
         self.images: set[str] = set()
 
     def traces(self) -> Traces:
+        # Asked before anything is read: what a stage had finished by then, has its outcome among what is read.
+        finished = {(stage, topic): self.bus.committed(stage, topic) for topic in retained for stage in topic.readers}
         for topic in retained:
             for record in self._records(topic):
-                self._note(topic, record)
+                self._note(topic, record, {stage: finished[stage, topic] for stage in topic.readers})
         self.in_doubt |= {image for image, keys in self.n_received.items() if len(keys) > 1}
         self.images = {image for image, patients in self.patients.items() if patients & self.names}
         found = Traces()
@@ -112,6 +128,8 @@ class _Search:
                         {self.image_of[bucket, listed.key]} if (bucket, listed.key) in self.image_of else set()
                     )
             found.objects[bucket] = mine
+        found.names = self.names  # which the vault may have added to
+        found.underway = set().union(*(self.underway[image] for image in self.images & self.underway.keys()))
         # One under whose UID another patient's image lives is not forgotten with this patient.
         found.images = {image for image in self.images if self.patients[image] <= self.names}
         found.objects[RECEIPTS] = [
@@ -128,11 +146,17 @@ class _Search:
             return records
         return [record for record in {record.key: record for record in records}.values() if record.value is not None]
 
-    def _note(self, topic: Topic, record: Record) -> None:
+    def _note(self, topic: Topic, record: Record, finished: Mapping[str, Mapping[Place, int]]) -> None:
         message = _message(topic.message, record.value)
         image = getattr(message, "image_id", "") or record.key.decode(errors="replace")
         counted = self.records[topic.name].setdefault(image, Records())
         counted.n, counted.last_ms = counted.n + 1, max(counted.last_ms, record.timestamp_ms)
+        if not getattr(message, "forget", False):  # that one writes nothing of the patient
+            self.underway[image] |= {
+                Waiting(stage, topic, record.place, record.offset)
+                for stage, offsets in finished.items()
+                if record.offset >= offsets.get(record.place, 0)
+            }
         if isinstance(message, DeadLetter):
             message = _message(MESSAGES.get(message.original.topic, DeadLetter), message.original.value)
         patient = getattr(message, "patient", "")
