@@ -212,10 +212,11 @@ def test_workers_that_are_killed_lose_nothing_and_close_no_port(
 
 
 @pytest.mark.slow
-def test_what_a_dying_receiver_left_in_the_inbox_is_announced(
+def test_a_sweep_announces_what_a_dying_receiver_left_and_drops_requests_that_nobody_is_to_answer(
     open_doors: Callable[..., Doors], kafka: str, seaweedfs: Any, new_object: Make, as_file: Write
 ) -> None:
-    from osteon_ingest.receive import INBOX, SEALED
+    from osteon_ingest.commit_storage import Asked, Reference, keep, kept
+    from osteon_ingest.receive import INBOX, SEALED, Threshold
     from osteon_ingest.seal import seal
 
     doors = open_doors(kafka)
@@ -224,6 +225,9 @@ def test_what_a_dying_receiver_left_in_the_inbox_is_announced(
     doors.send(told)
     inbox = store.connect(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
     inbox.put(INBOX, seal(keys.inbox, as_file(forgotten)), SEALED)
+    threshold = Threshold("local", keys, inbox, bus.connect(kafka).publisher(), 1)
+    asked = Asked("REQUESTER", "1.2.3", (Reference(DX, str(told.SOPInstanceUID)),))
+    keep(threshold, 0, asked)  # when OSTEON_COMMIT_ADDRESSES still named it
 
     for _ in range(2):
         subprocess.run(
@@ -234,6 +238,7 @@ def test_what_a_dying_receiver_left_in_the_inbox_is_announced(
 
     names = [image.image_id for image in doors.announced()]
     assert [names.count(image_id(keys, one.SOPInstanceUID)) for one in (told, forgotten)] == [1, 1]
+    assert not list(kept(threshold, 0))
 
 
 @pytest.mark.slow

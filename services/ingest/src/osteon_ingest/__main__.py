@@ -74,15 +74,23 @@ def report_commitments(settings: IngestSettings, stop: threading.Event, given: a
 
 
 def sweep(settings: IngestSettings, stop: threading.Event, given: argparse.Namespace) -> None:
-    """announce what was put into the inbox and never announced"""
+    """announce what was put into the inbox and never announced; drop commitment requests that none is to answer"""
+    from osteon_ingest.report_commitments import Reporter
     from osteon_ingest.sweep import Announced, sweep, sweep_for_ever
 
     threshold, announced = _threshold(settings), Announced(bus.connect_as(settings))
+    reporter = Reporter(settings, threshold)
+
+    def once() -> None:
+        sweep(threshold, announced, settings.sweep_after_s)
+        if not settings.commit_addresses:  # then nobody else looks at what was kept while there were some
+            reporter.look()
+
     _say_ready(given)
     if given.for_ever:
-        sweep_for_ever(threshold, announced, settings.sweep_every_s, settings.sweep_after_s, stop)
+        sweep_for_ever(once, settings.sweep_every_s, stop)
     else:
-        sweep(threshold, announced, settings.sweep_after_s)
+        once()
 
 
 def accept(settings: IngestSettings, stop: threading.Event, _: argparse.Namespace) -> None:

@@ -97,14 +97,14 @@ def _children(settings: IngestSettings) -> list[Child]:
         dimse_lock(settings)  # refuse here, not in each child
         port = listen(settings.dimse_host, settings.dimse_port, "OSTEON_DIMSE_PORT")
         children += [Child(f"dimse-{n}", ("receive-dimse",), port) for n in range(settings.dimse_workers)]
-        if settings.commit_addresses:
-            children.append(Child("commitments", ("report-commitments",)))
     if settings.stow_port:
         stow_lock(settings)
         port = listen(settings.stow_host, settings.stow_port, "OSTEON_STOW_PORT")
         children += [Child(f"stow-{n}", ("receive-stow",), port) for n in range(settings.stow_workers)]
     if settings.folder is not None:
         children.append(Child("folder", ("receive-folder",)))
+    if children and settings.commit_addresses:  # also while no C-STORE door is open: some may wait for a result
+        children.append(Child("commitments", ("report-commitments",)))
     if children and settings.sweep_every_s:
         children.append(Child("sweep", ("sweep", "--for-ever")))
     return children

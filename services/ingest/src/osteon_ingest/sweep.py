@@ -7,6 +7,7 @@ announced twice, it still has one outcome: the stage behind takes equal bytes un
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.message import DecodeError
@@ -47,13 +48,11 @@ class Announced:
         return sha256 in self._sha256s
 
 
-def sweep_for_ever(
-    threshold: Threshold, announced: Announced, every_s: float, after_s: float, stop: threading.Event
-) -> None:
+def sweep_for_ever(sweep_once: Callable[[], object], every_s: float, stop: threading.Event) -> None:
     """Sweep every `every_s` seconds until `stop`; a store or bus that is away is waited for."""
     while not stop.wait(every_s):
         try:
-            sweep(threshold, announced, after_s)
+            sweep_once()
         except OsteonError as error:
             LOGGER.warning("could not sweep, will try again", extra={"why": str(error)})
 
