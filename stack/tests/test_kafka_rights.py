@@ -1,6 +1,7 @@
 """A locked Kafka: each service reads and writes what it needs and nothing else; strangers do nothing."""
 
 import dataclasses
+import secrets
 import subprocess
 import sys
 import time
@@ -16,12 +17,12 @@ from kafka.errors import AuthorizationError, KafkaError
 
 from osteon.bus import Outgoing, connect
 from osteon.bus.login import Brokers, Login
-from osteon.contracts import ImageReceived
+from osteon.contracts import ImageClassified, ImageReceived
 from osteon.contracts.topic_rights import RIGHTS, Rights
-from osteon.contracts.topics import IMAGE_RECEIVED, TOPICS, Topic
+from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_RECEIVED, TOPICS, Topic
 from osteon.errors import Fatal, Passing
 from osteon_stack.ports import HOST, Ports, free_ports
-from osteon_stack.secrets import ADMIN, kafka_login, lock
+from osteon_stack.secrets import ADMIN, identity, kafka_login, lock
 from osteon_stack.services import SITE, common_environment, connect_bus
 
 pytestmark = pytest.mark.timeout(120)
@@ -186,6 +187,36 @@ def test_the_commands_speak_to_a_locked_kafka(locked: Locked) -> None:
     )
 
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_who_forgets_a_patient_needs_no_administrator(locked: Locked, seaweedfs: Any) -> None:
+    bus, patient = connect_bus(locked.folder, locked.ports), secrets.token_hex(16)
+    publisher = bus.publisher()
+    publisher.publish(Outgoing(IMAGE_CLASSIFIED, ImageClassified(image_id="an-image", patient=patient)))
+    publisher.close()
+    keys = identity(seaweedfs.folder, "forget")
+    environment = common_environment(locked.folder, locked.ports, "forget") | {
+        "OSTEON_STORE_ENDPOINT": seaweedfs.endpoint,
+        "OSTEON_STORE_ACCESS_KEY": keys.access_key,
+        "OSTEON_STORE_SECRET_KEY": keys.secret_key,
+        "OSTEON_SITE_KEY": secrets.token_hex(32),
+        "COLUMNS": "200",
+    }
+
+    osteon = str(Path(sys.executable).with_name("osteon"))
+    command = [osteon, "patient", "forget", "--pseudonym", patient, "--dry-run"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "osteon.image.classified 1 would be gone" in " ".join(told.stdout.split())
+
+
+def test_who_forgets_a_patient_joins_no_stage(locked: Locked) -> None:
+    consumer = KafkaConsumer(IMAGE_RECEIVED.name, group_id="accept", **locked.options("forget"))
+
+    with pytest.raises(AuthorizationError):
+        consumer.poll(timeout_ms=60_000)
+    consumer.close(autocommit=False)
 
 
 def test_the_how_to_speaks_to_kafka_over_tls(

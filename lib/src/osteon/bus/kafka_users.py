@@ -69,6 +69,8 @@ def _acls(user: str, allowed: Rights, site: str) -> Iterator[ACL]:
         yield _acl(user, ACLOperation.READ, ResourcePattern(ResourceType.GROUP, allowed.stage, literal))
         mine = ResourcePattern(ResourceType.TRANSACTIONAL_ID, f"osteon.{site}.{allowed.stage}.", prefixed)
         yield _acl(user, ACLOperation.WRITE, mine)
+    for stage in allowed.watches:
+        yield _acl(user, ACLOperation.DESCRIBE, ResourcePattern(ResourceType.GROUP, stage, literal))
 
 
 def _acl(user: str, operation: ACLOperation, on: ResourcePattern) -> ACL:

@@ -26,15 +26,19 @@ from osteon.contracts.topics import (
 __all__ = ["RIGHTS", "Rights"]
 
 RELEASES = (MODEL_RELEASED, MODEL_IN_FORCE)
+IMAGES = tuple(topic for topic in TOPICS if topic not in (*RELEASES, STAGE_BRAKED))
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What a user may do: read topics, write topics; and as a stage, join its group and write transactions."""
+    """What a user may do: read topics, write topics; as a stage, join its group and write transactions; and ask how far
+    the stages that it `watches` have come.
+    """
 
     reads: tuple[Topic, ...]
     writes: tuple[Topic, ...] = ()
     stage: str = ""
+    watches: tuple[str, ...] = ()
 
 
 def _stage(name: str, consumes: Topic, *produces: Topic, reads: tuple[Topic, ...] = ()) -> Rights:
@@ -50,5 +54,11 @@ RIGHTS: Mapping[str, Rights] = {
     "classifier": _stage("classify", IMAGE_HARMONIZED, IMAGE_CLASSIFIED, reads=RELEASES),
     "reconcile": Rights(RELEASES),
     "console": Rights(TOPICS),
+    # `osteon patient forget`, `osteon inbox prune`: whoever runs them, for as long as they run.
+    "forget": Rights(
+        IMAGES,
+        (retry_topic(IMAGE_RECEIVED, "accept"),),
+        watches=tuple(sorted({n for one in IMAGES for n in one.readers})),
+    ),
 }
 """By service. The administrator may do everything, and needs no row."""
