@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from osteon.bus import Context, Outgoing, Table, connect
 from osteon.bus.brake import brake
 from osteon.bus.dead_letters import Selection, waiting
-from osteon.bus.kafka import _Follower
+from osteon.bus.kafka_follower import Follower
 from osteon.bus.record import Record, Sending
 from osteon.bus.wire import Batch, Committed, Reader, Refused
 from osteon.contracts import ImageDeidentified, ImageHarmonized
@@ -213,15 +213,15 @@ def test_a_table_misses_nothing_that_came_before_the_bus_went_away(
     publisher = kafka_scene.bus.publisher()
     publisher.publish(brake(kafka_scene.name, "bad-pixels", ""))
     publisher.close()
-    poll = _Follower.poll
+    poll = Follower.poll
 
-    def poll_and_fail(follower: _Follower, timeout_s: float) -> list[Record]:
+    def poll_and_fail(follower: Follower, timeout_s: float) -> list[Record]:
         if poll(follower, timeout_s):
             raise Passing("bus", "The broker went away after it gave these records.")
         return []
 
     with monkeypatch.context() as fault:
-        fault.setattr(_Follower, "poll", poll_and_fail)
+        fault.setattr(Follower, "poll", poll_and_fail)
         with pytest.raises(Passing, match="went away"):
             table.refresh()
 

@@ -2,7 +2,8 @@
 
 record.py        a record, what goes out, CloudEvents headers
 wire.py          what a bus must be able to do
-kafka.py         Apache Kafka; kafka_reader.py, kafka_writer.py, kafka_topics.py and kafka_users.py are its parts
+kafka.py         Apache Kafka; its parts are kafka_reader.py, kafka_writer.py, kafka_follower.py, kafka_tail.py,
+                 kafka_topics.py and kafka_users.py
 login.py         where Kafka is, and as whom it is spoken to
 sockets.py       closes those that kafka-python forgets
 memory.py        a bus in memory, for unit tests

@@ -88,8 +88,7 @@ class Reconciler:
         self._repository = repository
         self._n_instances = n_instances
         self._n_rounds = 0
-        # Name, version, SHA-256: the round in which parity held last, since the last load
-        self._checked: dict[tuple[str, int, str], int] = {}
+        self._checked: dict[Card, int] = {}  # the round in which parity held last, since the last load
         self._refused: dict[str, _Refused] = {}
         self._n_answered: dict[Card, int] = {}  # at the last check
 
@@ -148,8 +147,8 @@ class Reconciler:
         """1. Write what is missing. 2. Load, if the server has not these very bytes. 3. Check parity now and then."""
         if not all(is_served(self._triton, model) for _, model in versions.values()) or self._has_more(name, versions):
             self._load(name, versions)
-        for version, (card, model) in versions.items():
-            at = self._checked.get((name, version, model.onnx.sha256))
+        for card, model in versions.values():
+            at = self._checked.get(card)
             if at is None or self._n_rounds >= at + CHECK_ROUNDS:
                 self._check(card, model, was_well=at is not None)
 
@@ -168,10 +167,10 @@ class Reconciler:
                 self._forget(model.name)
                 self._triton.unload(model.name)
             raise
-        self._checked[model.name, model.version, model.onnx.sha256] = self._n_rounds
+        self._checked[card] = self._n_rounds
 
     def _forget(self, name: str) -> None:
-        self._checked = {checked: at for checked, at in self._checked.items() if checked[0] != name}
+        self._checked = {card: at for card, at in self._checked.items() if card.name != name}
 
     def _has_more(self, name: str, versions: Versions) -> bool:
         loaded = by_model(self._triton.loaded()).get(name, {})
