@@ -17,7 +17,7 @@ BUILDER ?=
 SOAK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz faults up down status logs proto lock models images bundle clean
+.PHONY: help demo test check bench cluster-test fuzz faults up down status logs proto lock models images bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: .venv/bench ## measure the path against what the hardware could do; ONLY=
 
 faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES))
+
+cluster-test: .venv/development ## the chart on the cluster of KUBECONFIG, start to finish; TAG=tag of the images, or VALUES=file; IMAGES=n
+	$(BIN)/pytest tests/cluster --capture=no
 
 fuzz: .venv/development ## feed the path with N mutated files, and the doors and stages; SEED=1 for others; a run that was ended goes on
 	$(BIN)/python -m tests.fuzz --seed $(SEED) -n $(N)

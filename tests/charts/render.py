@@ -35,10 +35,15 @@ def _template(values: str) -> "subprocess.CompletedProcess[str]":
 
 
 def render(values: Object) -> list[Object]:
-    """All objects of a release named `trial` in the namespace `ward`."""
-    ran = _template(yaml.safe_dump(values))
+    """All objects of a release named `trial` in the namespace `ward`: read only, since they are shared."""
+    return _objects(yaml.safe_dump(values))
+
+
+@cache
+def _objects(values: str) -> list[Object]:
+    ran = _template(values)
     assert ran.returncode == 0, ran.stderr
-    return [one for one in yaml.safe_load_all(ran.stdout) if one]
+    return [one for one in yaml.load_all(ran.stdout, yaml.CSafeLoader) if one]
 
 
 def refusal(values: Object) -> str:

@@ -12,6 +12,7 @@ from osteon.runtime import Settings, read_settings
 from osteon_console.settings import ConsoleSettings
 from osteon_ingest.settings import IngestSettings
 
+from .cases import EVERYTHING
 from .render import CHART, Object, containers, pods, refusal, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -40,23 +41,6 @@ BOUNDS = {"type", "pattern", "minLength", "maxLength", "minimum", "maximum", "ex
 
 # A value of 32 bytes, which each secret setting takes.
 SECRET = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-
-EVERYTHING: Object = {
-    "site": {"formerKeysSecret": "former", "keyEpoch": "2"},
-    "audit": {"repository": "tls://audit.example:6514", "caSecret": "audit-ca", "certificateSecret": "audit-own"},
-    "ingest": {"clientCaSecret": "modalities"},
-    "console": {"clientCaSecret": "people"},
-    "kafka": {
-        "enabled": False,
-        "external": {
-            "servers": "k1.example:9093,k2.example:9093",
-            "secret": "kafka-users",
-            "caSecret": "kafka-ca",
-            "certificateSecret": "kafka-own",
-        },
-    },
-    "store": {"enabled": False, "external": {"endpoint": "s3.example:443", "secret": "s3", "caSecret": "s3-ca"}},
-}
 
 
 def explained(schema: Object, path: str = "") -> Iterator[tuple[str, Object]]:

@@ -1,5 +1,6 @@
 """Sends files as a hospital would: half by C-STORE, half by STOW-RS, and says what each door answered."""
 
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,14 @@ def send_by_c_store(parcels: Sequence[Parcel], host: str, port: int, aet: str) -
         association.release()
 
 
-def send_by_stow(parcels: Sequence[Parcel], url: str) -> Iterator[Answer]:
-    """Send one instance a request (PS3.18 section 10.5); one answer a parcel, in order."""
-    with httpx.Client(timeout=ANSWER_WITHIN_S) as client:
+def send_by_stow(parcels: Sequence[Parcel], url: str, token: str = "", ca: Path | None = None) -> Iterator[Answer]:
+    """Send one instance a request (PS3.18 section 10.5); one answer a parcel, in order.
+
+    A locked door asks for a token, and shows a certificate of the authorities in the PEM file `ca`.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    trust = ssl.create_default_context(cafile=ca) if ca else True
+    with httpx.Client(timeout=ANSWER_WITHIN_S, headers=headers, verify=trust) as client:
         for parcel in parcels:
             yield Answer(parcel, _post(client, url, parcel.path.read_bytes()))
 

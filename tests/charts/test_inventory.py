@@ -1,0 +1,304 @@
+"""What the chart renders, for a matrix of values: which objects there are, and what holds for each of them."""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from .cases import CASES
+from .render import Object, containers, pods, render
+from .test_values import given
+
+every_case = pytest.mark.parametrize("case", CASES)
+
+STAGES = ("accept", "harmonizer", "classifier")
+SERVERS = ("kafka", "store", "triton", "ingest", "console")
+HANGING = {"provision": "no probe: it ends", "test": "no probe: it ends", "desk": "no probe: it only waits for a hand"}
+
+PODS = {
+    "trial-kafka": "StatefulSet",
+    "trial-store": "StatefulSet",
+    "trial-triton": "StatefulSet",
+    "trial-accept": "StatefulSet",
+    "trial-harmonizer": "StatefulSet",
+    "trial-classifier": "StatefulSet",
+    "trial-console": "StatefulSet",
+    "trial-ingest": "Deployment",
+    "trial-desk": "Deployment",
+    "trial-provision-1": "Job",
+    "trial-test": "Pod",
+}
+
+WITHOUT: dict[str, set[str]] = {
+    "site": {"trial-desk"},
+    "hub": {f"trial-{part}" for part in (*STAGES, "triton", "ingest", "console", "test")},
+    "external": {"trial-kafka", "trial-store"},
+}
+
+DRAIN_S = {"trial-ingest": 45, "trial-kafka": 60, "trial-triton": 60, "trial-desk": 1} | {
+    f"trial-{stage}": 45 for stage in STAGES
+}
+"""Longer than what a part takes to finish what it has in hand; 30 s elsewhere."""
+
+
+def by_name(objects: list[Object], kind: str) -> dict[str, Object]:
+    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+
+def part_of(name: str) -> str:
+    return name.removeprefix("trial-").removesuffix("-1")
+
+
+@every_case
+def test_the_pods_are_those_of_the_parts(case: str) -> None:
+    objects = render(CASES[case])
+
+    found = {name: one["kind"] for one in objects for name in [one["metadata"]["name"]] if name in pods([one])}
+
+    assert found == {name: kind for name, kind in PODS.items() if name not in WITHOUT.get(case, ())}
+
+
+@every_case
+def test_no_object_comes_twice_and_each_says_whose_it_is(case: str) -> None:
+    objects = render(CASES[case])
+
+    assert [one for one, n in Counter((o["kind"], o["metadata"]["name"]) for o in objects).items() if n > 1] == []
+    for one in objects:
+        labels = one["metadata"]["labels"]
+        assert (labels["app.kubernetes.io/instance"], labels["app.kubernetes.io/part-of"]) == ("trial", "osteon")
+        assert one["metadata"]["name"].startswith("trial")
+
+
+@every_case
+def test_each_pod_may_do_nothing_beyond_its_work(case: str) -> None:
+    objects = render(CASES[case])
+    accounts = by_name(objects, "ServiceAccount")
+
+    for name, pod in pods(objects).items():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert accounts[spec["serviceAccountName"]]["automountServiceAccountToken"] is False
+        assert spec["serviceAccountName"] == f"trial-{part_of(name)}"
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert [one for one in spec.get("volumes", ()) if "hostPath" in one] == []
+        for one in containers(pod):
+            assert one["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+    assert {
+        kind for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding") if by_name(objects, kind)
+    } == set()
+
+
+@every_case
+def test_each_container_has_requests_and_a_limit_of_memory(case: str) -> None:
+    for name, pod in pods(render(CASES[case])).items():
+        for one in containers(pod):
+            resources = one["resources"]
+            assert set(resources["requests"]) >= {"cpu", "memory"}, (name, one["name"])
+            assert "memory" in resources["limits"], (name, one["name"])
+            assert size(resources["requests"]["memory"]) <= size(resources["limits"]["memory"])
+
+
+def size(quantity: str) -> int:
+    number, unit = re.fullmatch(r"([0-9]+)(Mi|Gi)", quantity).groups()  # type: ignore[union-attr]
+    return int(number) * {"Mi": 1, "Gi": 1024}[unit]
+
+
+def test_the_defaults_ask_nodes_for_less_than_8_gb() -> None:
+    asked = [
+        size(one["resources"]["requests"]["memory"])
+        for pod in pods(render(CASES["defaults"])).values()
+        for one in pod["spec"]["containers"]
+    ]
+
+    assert sum(asked) * 1024**2 < 8e9
+
+
+@every_case
+def test_what_runs_is_asked_whether_it_lives(case: str) -> None:
+    for name, pod in pods(render(CASES[case])).items():
+        for one in pod["spec"]["containers"]:
+            probes = {"startupProbe", "livenessProbe", "readinessProbe"} & set(one)
+            if part_of(name) in HANGING:
+                assert probes == set()
+            elif one["name"] == "triton":  # the reconciler beside it tells whether it is ready
+                assert probes == {"startupProbe", "livenessProbe"}
+            else:
+                assert probes == {"startupProbe", "livenessProbe", "readinessProbe"}, (name, one["name"])
+
+
+@every_case
+def test_a_pod_may_finish_what_it_has_in_hand(case: str) -> None:
+    found = {
+        name: pod["spec"].get("terminationGracePeriodSeconds", 30) for name, pod in pods(render(CASES[case])).items()
+    }
+
+    assert found == {name: DRAIN_S.get(name, 30) for name in found}
+
+
+def test_a_door_ends_after_the_longest_drain() -> None:
+    door = pods(render({"ingest": {"settings": {"drain_s": 300}}}))["trial-ingest"]["spec"]
+
+    assert door["terminationGracePeriodSeconds"] >= 300 + 5
+
+
+@every_case
+def test_copies_are_spread_and_go_one_at_a_time(case: str) -> None:
+    objects = render(CASES[case])
+    budgets = by_name(objects, "PodDisruptionBudget")
+    there = pods(objects)
+
+    kept = {name for name in there if part_of(name) in (*STAGES, "kafka", "store", "triton", "ingest")}
+    assert set(budgets) == kept
+    for name, budget in budgets.items():
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["selector"]["matchLabels"].items() <= there[name]["metadata"]["labels"].items()
+    for name in kept - {"trial-store"}:
+        (spread,) = there[name]["spec"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "kubernetes.io/hostname"
+        assert spread["labelSelector"]["matchLabels"].items() <= there[name]["metadata"]["labels"].items()
+
+
+@every_case
+def test_each_service_finds_its_pods_and_their_ports(case: str) -> None:
+    objects = render(CASES[case])
+    there = pods(objects).values()
+
+    for name, service in by_name(objects, "Service").items():
+        chosen = [pod for pod in there if service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()]
+        assert len(chosen) == 1, name
+        ports = {port[key] for one in chosen[0]["spec"]["containers"] for port in one.get("ports", ()) for key in port}
+        assert {port.get("targetPort", port["port"]) for port in service["spec"]["ports"]} <= ports, name
+
+
+@every_case
+def test_images_are_named_by_version_and_come_from_one_place(case: str) -> None:
+    values = CASES[case] | {"image": {"registry": "registry.example/osteon-mirror", "tag": "7.1.0"}}
+
+    images = {one["image"] for pod in pods(render(values)).values() for one in containers(pod)}
+
+    named = {CASES[case].get("triton", {}).get("image")} - {None}
+    assert named <= images
+    assert all(re.fullmatch(r"registry\.example/osteon-mirror/osteon/[a-z]+:7\.1\.0", one) for one in images - named)
+
+
+@every_case
+def test_no_secret_lies_where_secrets_do_not_belong(case: str) -> None:
+    objects = render(CASES[case])
+    shown = [one for one in objects if one["kind"] != "Secret"]
+
+    for pod in pods(shown).values():
+        for one in containers(pod):
+            secret = [
+                v["name"] for v in one.get("env", ()) if re.search(r"PASSWORD|SECRET_KEY|SITE_KEY|TOKEN$", v["name"])
+            ]
+            assert [v["name"] for v in one.get("env", ()) if v["name"] in secret and "value" in v] == []
+    text = json.dumps(shown)
+    for made in by_name(objects, "Secret").values():
+        for key, encoded in made.get("data", {}).items():
+            if not key.endswith(("access-key", "ca.crt", "tls.crt")):
+                assert encoded not in text, (made["metadata"]["name"], key)
+    assert "PRIVATE KEY" not in text
+
+
+@every_case
+def test_what_must_outlive_an_uninstall_is_kept(case: str) -> None:
+    objects = render(CASES[case])
+
+    kept = {
+        name
+        for name, one in by_name(objects, "Secret").items()
+        if "helm.sh/resource-policy" in one["metadata"].get("annotations", {})
+    }
+
+    made = {"trial-site-key", "trial-tokens", "trial-store-identities", "trial-kafka-users", "trial-authority"}
+    assert kept == made & set(by_name(objects, "Secret"))
+
+
+SECRETS = {
+    "defaults": {
+        "site-key",
+        "tokens",
+        "store-identities",
+        "kafka-users",
+        "authority",
+        *(f"{one}-tls" for one in SERVERS),
+    },
+    "site": {"site-key", "tokens", "store-identities", "kafka-users", "authority", *(f"{one}-tls" for one in SERVERS)},
+    "hub": {"store-identities", "kafka-users", "authority", "kafka-tls", "store-tls"},
+    "external": {"site-key", "tokens", "authority", "triton-tls", "ingest-tls", "console-tls"},
+    "cert-manager": {"site-key", "tokens", "store-identities", "kafka-users"},
+    "secrets": {"authority"},
+    "clear": {"site-key", "tokens", "store-identities", "kafka-users"},
+}
+
+
+@every_case
+def test_secrets_are_made_only_where_nobody_gave_them(case: str) -> None:
+    made = set(by_name(render(CASES[case]), "Secret"))
+
+    assert made == {f"trial-{name}" for name in SECRETS.get(case, SECRETS["defaults"])}
+
+
+@every_case
+def test_a_bare_cluster_knows_every_kind_unless_more_is_asked_for(case: str) -> None:
+    groups = {one["apiVersion"].split("/")[0] for one in render(CASES[case]) if "/" in one["apiVersion"]}
+
+    more = {"watched": {"monitoring.coreos.com", "keda.sh"}, "cert-manager": {"cert-manager.io"}}.get(case, set())
+    assert groups - {"apps", "batch", "policy", "networking.k8s.io"} == more
+
+
+def test_a_gpu_is_asked_for_by_its_name() -> None:
+    limits = {}
+    for case in ("defaults", "gpu", "mig"):
+        triton = pods(render(CASES[case]))["trial-triton"]["spec"]["containers"][0]
+        limits[case] = {name: n for name, n in triton["resources"]["limits"].items() if name not in ("cpu", "memory")}
+
+    assert limits == {"defaults": {}, "gpu": {"nvidia.com/gpu": 1}, "mig": {"nvidia.com/mig-1g.10gb": 2}}
+
+
+def test_keda_asks_for_the_lag_that_a_stage_has() -> None:
+    from osteon.contracts.topic_rights import RIGHTS
+
+    objects = render(CASES["watched"])
+    scaled, sets = by_name(objects, "ScaledObject"), by_name(objects, "StatefulSet")
+
+    assert set(scaled) == {f"trial-{stage}" for stage in STAGES}
+    for name, one in scaled.items():
+        rights = RIGHTS[part_of(name)]
+        trigger = one["spec"]["triggers"][0]["metadata"]
+        assert (trigger["consumerGroup"], trigger["topic"]) == (rights.stage, rights.reads[0].name)
+        assert one["spec"]["maxReplicaCount"] <= rights.reads[0].partitions
+        assert "replicas" not in sets[name]["spec"]
+        assert one["spec"]["scaleTargetRef"]["name"] == name
+
+
+@every_case
+def test_no_container_of_ours_sees_the_site_key_but_the_two_that_need_it(case: str) -> None:
+    seen = {name for name, variables in given(render(CASES[case])).items() if "OSTEON_SITE_KEY" in variables}
+
+    assert seen == (set() if case == "hub" else {"ingest", "accept"})
+
+
+@every_case
+def test_each_pod_has_a_policy_of_its_own_and_none_is_left_open(case: str) -> None:
+    objects = render(CASES[case])
+    policies: dict[str, Any] = {name: one["spec"] for name, one in by_name(objects, "NetworkPolicy").items()}
+    if case == "clear":
+        assert policies == {}
+        return
+
+    for pod in pods(objects).values():
+        labels = pod["metadata"]["labels"].items()
+        chosen = [name for name, one in policies.items() if one["podSelector"]["matchLabels"].items() <= labels]
+        assert len(chosen) == 2, chosen  # the one that denies, and its own
+    for one in policies.values():
+        assert one["policyTypes"] == ["Ingress", "Egress"]
+        assert all(rule.get("from") for rule in one.get("ingress") or ())

@@ -1,0 +1,72 @@
+"""A Kubernetes cluster to try things on: the one that KUBECONFIG names."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["Cluster", "connect", "until"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """How kubectl and helm are called, in one namespace."""
+
+    namespace: str
+    tools: Path | None = None
+    """Where the two are, if not on PATH."""
+
+    def run(self, *command: str, stdin: str = "", within_s: float = 120.0) -> str:
+        """What `kubectl …` or `helm …` prints, in this namespace. Raises AssertionError with what it says otherwise."""
+        tool = shutil.which(command[0], path=self.tools) or command[0]
+        ran = subprocess.run(
+            [tool, "--namespace", self.namespace, *command[1:]],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{' '.join(command)}: {ran.stderr or ran.stdout}"
+        return ran.stdout
+
+    def get(self, *what: str) -> list[dict[str, Any]]:
+        """Objects of some kinds, by what `kubectl get` takes."""
+        found: list[dict[str, Any]] = json.loads(self.run("kubectl", "get", *what, "--output", "json"))["items"]
+        return found
+
+    def make(self) -> None:
+        """The namespace, in which only pods of the standard `restricted` may run."""
+        self.run("kubectl", "create", "namespace", self.namespace)
+        self.run("kubectl", "label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
+
+    def end(self) -> None:
+        """Delete the namespace and all in it."""
+        self.run("kubectl", "delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=240s", within_s=300)
+
+
+def connect(namespace: str) -> Cluster:
+    """The cluster of KUBECONFIG; skips without one."""
+    if "KUBECONFIG" not in os.environ:
+        pytest.skip("KUBECONFIG names no cluster")
+    home = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "osteon-cluster")) / "bin"
+    missing = [one for one in ("kubectl", "helm") if not (shutil.which(one) or shutil.which(one, path=home))]
+    if missing:
+        pytest.skip(f"{' and '.join(missing)} missing")
+    return Cluster(namespace, None if shutil.which("kubectl") else home)
+
+
+def until(holds: Callable[[], bool], what: str, *, within_s: float) -> float:
+    """Wait for a condition; the seconds that it took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < within_s, f"not within {within_s:.0f} s: {what}"
+        time.sleep(1.0)
+    return time.monotonic() - began
