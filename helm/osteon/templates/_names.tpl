@@ -103,7 +103,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
 {{- define "osteon.tritonCa" -}}
-{{- if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
+{{- if and .Values.tls.enabled .Values.site.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
 {{- end }}
 
 {{- define "osteon.auditCa" -}}
