@@ -1,5 +1,6 @@
 """The clock of a part of a running stack jumps ahead and back with images in flight: one outcome for each image."""
 
+import json
 import os
 import signal
 import subprocess
@@ -93,8 +94,16 @@ def test_a_sweeper_that_takes_all_for_forgotten_doubles_nothing(stack: Stack, tm
     environment["OSTEON_HEALTH_PORT"] = "0"
 
     with _in_flight(stack, tmp_path, 24, until), jumped(stack, "ingest", SWEEPS_ALL_S):
-        for _ in range(2):
-            subprocess.run([sys.executable, "-m", "osteon_ingest", "sweep"], env=environment, check=True)
+        sweep = [sys.executable, "-m", "osteon_ingest", "sweep"]
+        swept = [subprocess.run(sweep, env=environment, check=True, capture_output=True, text=True) for _ in range(2)]
+
+    assert all(_looked_at(one.stdout + one.stderr) > 0 for one in swept)  # its clock was ahead: they are seconds old
+
+
+def _looked_at(log: str) -> int:
+    """How many objects a sweep took for old."""
+    (swept,) = (line for line in map(json.loads, log.splitlines()) if line["message"] == "inbox swept")
+    return int(swept["looked_at"])
 
 
 def test_overdue_follows_the_consoles_clock_and_makes_no_outcome(stack: Stack, tmp_path: Path, until: Until) -> None:
