@@ -57,7 +57,7 @@ def run(stack: Stack, n_images: int, seed: int, force: Force, screen: Console) -
         blows = schedule(seed, force)
         operator = Operator(stack, stack.folder.parent / "another-classifier")
         sending = senders(stack, images, blows[-1].at_s if blows else 0.0, logs, seed)
-        striker = Striker(stack, blows, operator, random.Random(seed))
+        striker = Striker(stack, blows, n_images, operator, random.Random(seed))
         sending_s = _send_and_strike(sending, striker, progress)
         made_up = settled(stack, images, read_logs(logs), progress)
     return Result(made_up, striker.struck, round(sending_s, 1), round(time.monotonic() - began, 1))

@@ -23,6 +23,7 @@ from tests.faults.schedule import DOOR, Blow
 
 __all__ = ["Striker", "Struck"]
 
+PACE = 0.5  # of the images that a schedule has planned by then, this part is acknowledged before a blow falls
 DOUBLE = "-1"  # behind the part's name: its second instance
 
 
@@ -43,9 +44,12 @@ class Struck:
 class Striker:
     """Deals the blows of a schedule; call `turn` again and again from the main thread, until `is_over`."""
 
-    def __init__(self, stack: Stack, blows: Sequence[Blow], operator: Operator, rng: random.Random) -> None:
+    def __init__(
+        self, stack: Stack, blows: Sequence[Blow], n_images: int, operator: Operator, rng: random.Random
+    ) -> None:
         self._stack = stack
         self._left = list(blows)
+        self._n_a_second = PACE * n_images / max(1.0, self.planned_s)
         self._operator = operator
         self._rng = rng
         self._began = time.monotonic()
@@ -71,7 +75,8 @@ class Striker:
     def turn(self, n_acknowledged: int) -> None:
         """Wake what was halted long enough, look who is ready again, and deal the next blow that is due.
 
-        A blow whose part is not there (it was killed just before) waits until it is, and lets later ones go first.
+        On a machine so slow that the images lag behind the schedule, the blows wait for them: they are to fall among
+        images. A blow whose part is not there (it was killed just before) waits until it is; later ones go first.
         """
         now = time.monotonic() - self._began
         for due, struck, processes in list(self._halted):
@@ -84,7 +89,7 @@ class Striker:
             if struck.ready_after_s is None and struck not in asleep and struck.is_ready():
                 struck.ready_after_s = round(time.monotonic() - self._began - struck.since_s, 1)
         for blow in self._left:
-            if blow.at_s > now:
+            if blow.at_s > now or n_acknowledged < blow.at_s * self._n_a_second:
                 return
             if self._may_fall(blow):
                 self._left.remove(blow)
