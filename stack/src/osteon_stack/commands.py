@@ -21,7 +21,7 @@ from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 from osteon_stack.state import PartState, is_supervised, read_wanted
 
-__all__ = ["STATE", "doctor", "local_environment", "stack", "up"]
+__all__ = ["STATE", "Folder", "doctor", "local_environment", "stack", "up"]
 
 stack = typer.Typer(no_args_is_help=True, help="The same parts as on a cluster, as processes on this machine.")
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
@@ -119,7 +119,7 @@ def change_key(folder: Folder = STATE) -> None:
 def environment(
     folder: Folder = STATE,
     with_site_key: Annotated[
-        bool, typer.Option("--site-key", help="Also the site keys, for `osteon patient`.")
+        bool, typer.Option("--site-key", help="Also the site keys, for `osteon patient` and `osteon inbox`.")
     ] = False,
 ) -> None:
     """Print the settings by which programs other than `osteon` find this stack, as its administrator.

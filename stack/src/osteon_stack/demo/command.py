@@ -18,7 +18,7 @@ from osteon.phantom.cohort import Expected, demo_cohort, read_manifest
 from osteon.runtime import audit, logs
 from osteon.store import connect as connect_store
 from osteon_ingest.identity import Keys
-from osteon_stack.commands import STATE, up
+from osteon_stack.commands import STATE, Folder, up
 from osteon_stack.demo.follow import Doors, Shipment, bars, n_unread, outcomes, send, shipments, states, wait
 from osteon_stack.demo.planted import found_planted
 from osteon_stack.demo.report import Row, write_report
@@ -42,7 +42,7 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the phantoms. Another seed gives other patients.")] = 0,
     n_images: Annotated[int, typer.Option(min=12, help="How many phantom files.")] = 24,
-    folder: Annotated[Path, typer.Option(help="Where the stack keeps its state.")] = STATE,
+    folder: Folder = STATE,
     report: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Send radiographs through the whole path and show what came out of each.
