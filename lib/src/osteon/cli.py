@@ -6,7 +6,7 @@ commands find them without settings. What the environment says itself goes first
 
 import os
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import typer
 from rich.console import Console
@@ -34,10 +34,16 @@ def _run() -> None:
     app = typer.Typer(
         no_args_is_help=True, add_completion=False, help="Finds atypical femur fractures that people overlook."
     )
-    for found in sorted(entry_points(group="osteon.commands"), key=lambda entry: entry.name):
+    # Of two commands of one name, the library's gives way: the stack's doctor knows more of the stack.
+    by_name = {one.name: one for one in sorted(entry_points(group="osteon.commands"), key=_is_above_the_library)}
+    for found in sorted(by_name.values(), key=lambda entry: entry.name):
         if not sys.argv[1:] or sys.argv[1] in (found.name, "--help"):
             app.add_typer(found.load(), name=found.name)
         else:
             # Named so that a mistyped command is told apart; loaded only when it is wanted.
             app.add_typer(typer.Typer(), name=found.name)
     app()
+
+
+def _is_above_the_library(entry: EntryPoint) -> bool:
+    return not entry.value.startswith("osteon.")
