@@ -43,15 +43,13 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """All checks, each on its own: one that fails does not hide the next. Needs the administrator's identities."""
-    checks: list[tuple[str, Callable[[], str]]] = [
-        ("kafka", lambda: _kafka(settings)),
-        ("topics", lambda: _topics(settings)),
-        ("store", lambda: _store(settings)),
-        ("release", lambda: _release(settings)),
-    ]
-    checks += [(f"certificate of {address}", partial(_ends, address, ca)) for address, ca in _locked(settings)]
-    return [_checked(subject, check) for subject, check in checks]
+    """All checks, each on its own, but what needs Kafka only with it. Needs the administrator's identities."""
+    kafka = _checked("kafka", partial(_kafka, settings))
+    checks = {"store": partial(_store, settings)}
+    if not kafka.trouble:  # each would wait for it in vain
+        checks = {"topics": partial(_topics, settings), **checks, "release": partial(_release, settings)}
+    found = [kafka, *(_checked(subject, check) for subject, check in checks.items())]
+    return found + [_checked(f"certificate of {at}", partial(_ends, at, ca)) for at, ca in _locked(settings)]
 
 
 def _checked(subject: str, check: Callable[[], str]) -> Finding:
