@@ -171,17 +171,24 @@ def test_a_sender_that_is_killed_in_the_middle_sends_again_and_nothing_is_lost_o
     assert set(site.outcomes(*(image.uid for image in images)).values()) == {"classified"}
 
 
+@pytest.mark.parametrize(
+    ("calling", "called", "why"),
+    [
+        ("LISTED", "ANY-SCP", "Called AE Title Not Recognized"),
+        ("STRANGER", "OSTEON", "Calling AE Title Not Recognized"),
+    ],
+)
 def test_a_wrong_ae_title_is_rejected_where_the_right_one_is_required(
-    site: Site, peers: Peers, program: Program, call: Call, radiographs: Make
+    site: Site, peers: Peers, program: Program, call: Call, radiographs: Make, calling: str, called: str, why: str
 ) -> None:
     refused, taken = radiographs(2)
     port = str(peers.strict_port)
 
-    wrong = call(program("storescu"), "-v", "-aec", "ANY-SCP", site.dimse[0], port, refused.path)
-    right = call(program("storescu"), "-v", "-aec", "OSTEON", site.dimse[0], port, taken.path)
+    wrong = call(program("storescu"), "-v", "-aet", calling, "-aec", called, site.dimse[0], port, refused.path)
+    right = call(program("storescu"), "-v", "-aet", "LISTED", "-aec", "OSTEON", site.dimse[0], port, taken.path)
 
     assert wrong.returncode != 0
-    assert re.search("Called AE Title Not Recognized", wrong.stdout + wrong.stderr), wrong.stdout + wrong.stderr
+    assert re.search(why, wrong.stdout + wrong.stderr), wrong.stdout + wrong.stderr
     assert right.returncode == 0, right.stdout + right.stderr
     assert set(site.outcomes(taken.uid).values()) == {"classified"}
     assert site.has_none(refused.uid)

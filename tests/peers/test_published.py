@@ -5,23 +5,23 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from osteon.bus import connect
-from osteon.contracts import ImageHarmonized
+from osteon.bus import Outgoing, connect
+from osteon.bus.dead_letters import Selection, list_all, replay
+from osteon.contracts import Brake, ImageHarmonized, ImageReceived, ObjectRef
 from osteon.contracts.topics import (
-    IMAGE_CLASSIFIED,
     IMAGE_DEIDENTIFIED,
     IMAGE_HARMONIZED,
-    IMAGE_KNOWN,
     IMAGE_RECEIVED,
-    IMAGE_SET_ASIDE,
     MODEL_IN_FORCE,
-    MODEL_RELEASED,
+    STAGE_BRAKED,
+    TOPICS,
     Topic,
+    retry_topic,
 )
 from osteon_stack.ports import HOST
 from tests.peers.conftest import Radiograph, Site
@@ -47,20 +47,26 @@ def made(site: Site, program: Program, call: Call, radiographs: Make) -> ImageHa
     return next(one for one in records if one.image_id == site.image_id(image.uid))
 
 
-@pytest.mark.parametrize(
-    "topic",
-    [
-        IMAGE_RECEIVED,
-        IMAGE_KNOWN,
-        IMAGE_DEIDENTIFIED,
-        IMAGE_HARMONIZED,
-        IMAGE_CLASSIFIED,
-        IMAGE_SET_ASIDE,
-        MODEL_RELEASED,
-        MODEL_IN_FORCE,
-    ],
-    ids=lambda topic: topic.name,
-)
+@pytest.fixture(scope="module")
+def troubled(site: Site) -> Iterator[None]:
+    """Records that stages could not work, one that was replayed, and the brake of a stage that nobody runs."""
+    bus = connect(f"{HOST}:{site.stack.ports.kafka}")
+    elsewhere = ObjectRef(bucket="elsewhere", key="00/00", sha256="00", size_bytes=1)
+    publisher = bus.publisher()
+    publisher.publish(Outgoing(IMAGE_RECEIVED, ImageReceived(image_id="kcat", site="local", object=elsewhere)))
+    for topic, stage in ((IMAGE_DEIDENTIFIED, "harmonize"), (IMAGE_HARMONIZED, "classify")):
+        message = topic.message(image_id="kcat", site="local", patient="kcat", object=elsewhere)
+        publisher.publish(Outgoing(retry_topic(topic, stage), message))
+    publisher.publish(Outgoing(STAGE_BRAKED, Brake(stage="nobody", reason="kcat")))
+    site.until(lambda: list_all(bus, Selection(stage="accept", image="kcat")))
+    replay(bus, "local", Selection(stage="accept", image="kcat"))
+    yield
+    publisher.remove(STAGE_BRAKED, "nobody")
+    publisher.close()
+
+
+@pytest.mark.usefixtures("troubled")
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_kcat_reads_a_topic_and_protoc_its_records(
     site: Site, made: ImageHarmonized, program: Program, topic: Topic, call: Call
 ) -> None:
