@@ -15,6 +15,7 @@ ONLY ?=
 BASE ?=
 BUILDER ?=
 SOAK ?=
+KILLS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench cluster-test fuzz faults up down status logs proto lock models images bundle clean
@@ -52,8 +53,8 @@ check: .venv/development ## format, lint, types, imports, generated code, lock
 bench: .venv/bench ## measure the path against what the hardware could do; ONLY='ceiling memory', SOAK=10000
 	$(BIN)/python -m bench $(ONLY) $(if $(SOAK),--soak $(SOAK))
 
-faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n
-	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES))
+faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n KILLS=n
+	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS) --halts 1)
 
 cluster-test: .venv/development ## the chart on the cluster of KUBECONFIG, start to finish; TAG=tag of the images, or VALUES=file; IMAGES=n
 	$(BIN)/pytest tests/cluster --capture=no

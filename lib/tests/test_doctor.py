@@ -16,10 +16,10 @@ def troubles(**settings: object) -> dict[str, str]:
 
 
 @pytest.fixture
-def whole(kafka: str, seaweedfs: Any) -> dict[str, object]:
-    bus.connect(kafka).provision(TOPICS)
+def whole(broker: Any, seaweedfs: Any) -> dict[str, object]:
+    bus.connect(broker.address).provision(TOPICS)
     return {
-        "kafka_servers": kafka,
+        "kafka_servers": broker.address,
         "store_endpoint": seaweedfs.endpoint,
         "store_access_key": seaweedfs.access_key,
         "store_secret_key": seaweedfs.secret_key,
@@ -40,7 +40,7 @@ def test_a_store_that_refuses_does_not_hide_the_rest(whole: dict[str, object]) -
     assert "OSTEON_STORE_" in told["store"]
 
 
-def test_a_server_without_a_certificate_is_told(whole: dict[str, object], kafka: str) -> None:
+def test_a_server_without_a_certificate_is_told(whole: dict[str, object]) -> None:
     told = troubles(**whole, triton_is_secure=True, store_is_secure=True)
 
     assert "whether TLS is on" in told[f"certificate of {whole['store_endpoint']}"]

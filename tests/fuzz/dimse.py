@@ -203,6 +203,8 @@ def _spoil(rng: random.Random, pdus: list[bytes]) -> None:
     """Change the PDUs themselves: their bytes, order or number."""
     at = rng.randrange(len(pdus))
     one = bytearray(pdus[at])
+    if not one:  # an earlier change has emptied it
+        return
     kind = rng.randrange(9)
     if kind == 0:
         one[0] = rng.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 0xFF))
