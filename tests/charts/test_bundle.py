@@ -1,7 +1,6 @@
 """The bundle: what engines read from it is what the builders gave, each layer once, and damage is seen."""
 
 import hashlib
-import importlib.util
 import io
 import json
 import shutil
@@ -12,19 +11,14 @@ from types import ModuleType
 
 import pytest
 
-IMAGES = Path(__file__).parents[2] / "helm" / "images"
+from tests.charts.programs import IMAGES, program
 
 pytestmark = pytest.mark.skipif(not shutil.which("skopeo"), reason="skopeo is not installed, which lays out the bundle")
 
 
 @pytest.fixture(scope="module")
 def bundle() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bundle", IMAGES / "bundle.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("bundle")
 
 
 def layer(**files: bytes) -> bytes:

@@ -1,18 +1,17 @@
 """The images: what each Dockerfile promises, and that what `trim.py` takes out is used by nobody."""
 
 import ast
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.charts.programs import IMAGES, program
+
 ROOT = Path(__file__).parents[2]
-IMAGES = ROOT / "helm" / "images"
 DOCKERFILES = sorted([*ROOT.glob("services/*/Dockerfile"), *IMAGES.glob("*/Dockerfile")])
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
 LABELS = ("title", "description", "licenses", "version", "revision")
@@ -25,15 +24,6 @@ def instructions(path: Path) -> list[tuple[str, str]]:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
-
-
-def trim() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("trim", IMAGES / "trim.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_each_service_has_an_image() -> None:
@@ -92,7 +82,7 @@ def test_the_jars_of_the_image_are_those_of_the_stack() -> None:
 
 
 def test_services_use_no_part_of_a_library_that_the_images_leave_out() -> None:
-    only = trim().ONLY
+    only = program("trim").ONLY
     walk = (
         "import importlib, json, pkgutil, sys\n"
         "for name in sys.argv[1:]:\n"
@@ -145,7 +135,7 @@ def test_trimming_keeps_a_library_that_something_asks_for(tmp_path: Path) -> Non
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
 
-    gone = trim().without(tmp_path)
+    gone = program("trim").without(tmp_path)
 
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == [

@@ -9,8 +9,9 @@ from typing import cast
 from google.protobuf.message import DecodeError
 
 from osteon.bus import Bus, Record, Table
+from osteon.bus.dead_letters import Selection, list_all
 from osteon.contracts import DeadLetter, ImageKnown, ImageReceived, ObjectRef
-from osteon.contracts.topics import DEAD_LETTER, IMAGE_KNOWN, IMAGE_RECEIVED, Topic, retry_topic
+from osteon.contracts.topics import IMAGE_KNOWN, IMAGE_RECEIVED, Topic, retry_topic
 from osteon.errors import Poison, SetAside
 from osteon.store import Listed, Store
 from osteon_ingest.identity import Keys, image_id
@@ -56,7 +57,7 @@ class Needs:
             self._images[message.object.key].add(message.image_id)
             if record.offset >= finished.get(record.place, 0):
                 self._waiting.add(message.object.key)
-        letters = list(_letters(bus))
+        letters = list_all(bus, Selection())
         self._dead_images = {letter.image_id for letter in letters} - {""}
         self._dead_keys = {one.object.key for letter in letters if (one := _original(letter)) is not None}
         self._known = Table(bus, IMAGE_KNOWN)
@@ -75,7 +76,7 @@ class Needs:
                 return Need("unreadable")
         if listed.key in self._dead_keys or images & self._dead_images:
             return Need("dead-letter", images)
-        return Need("" if images & set(self._known) else "unknown", images)
+        return Need("" if any(image in self._known for image in images) else "unknown", images)
 
     def _remembered(self, listed: Listed) -> frozenset[str]:
         """The image under which accept remembers this very content, if it does."""
@@ -85,7 +86,7 @@ class Needs:
         uid = peek(original).sop_instance_uid
         hashes = {hashlib.sha256(original).hexdigest(), data_set_sha256(original), sha256}
         images = {image_id(keys, uid) for keys in (self._keys, *self._keys.former)}
-        return frozenset(image for image in images & set(self._known) if hashes & self._contents(image))
+        return frozenset(image for image in images if image in self._known and hashes & self._contents(image))
 
     def _contents(self, image: str) -> set[str]:
         known = cast(ImageKnown, self._known[image])
@@ -100,11 +101,6 @@ def _received(bus: Bus, topic: Topic) -> Iterator[tuple[Record, ImageReceived]]:
             continue
         if message.object.key:
             yield record, message
-
-
-def _letters(bus: Bus) -> Iterator[DeadLetter]:
-    for record in bus.read([DEAD_LETTER]):
-        yield DeadLetter.FromString(record.value or b"")
 
 
 def _original(letter: DeadLetter) -> ImageReceived | None:
