@@ -93,12 +93,15 @@ def test_the_parts_die_with_a_supervisor_that_is_killed(stack: Stack, until: Cal
     ]
 
 
-def test_down_ends_orphans_too(stack: Stack) -> None:
-    orphan = subprocess.Popen(["sleep", "600"], env={MARKER: str(stack.folder), PART: "triton"})
+def test_down_ends_orphans_too(stack: Stack, until: Callable[..., None]) -> None:
+    with subprocess.Popen(["sleep", "60"], env={MARKER: str(stack.folder), PART: "triton"}) as orphan:
+        until(lambda: processes_of(stack.folder), 30)  # a program that was just started has no environment yet
 
-    ended = stack.down()
+        ended = stack.down()
+        left = orphan.poll() is None
+        orphan.kill()
 
-    orphan.wait(5)  # raises if it is still there
+    assert not left
     assert ended == ["triton"]
 
 
