@@ -5,7 +5,19 @@ import numpy as np
 __all__ = ["PURPOSES", "generator"]
 
 # Patients of different purposes never share a number of the random stream, so that none straddles a split.
-PURPOSES = {"demo": 0, "harmonizer": 1, "fit": 2, "calibrate": 3, "test": 4}
+PURPOSES = {
+    "demo": 0,
+    "harmonizer": 1,
+    "fit": 2,
+    "calibrate": 3,
+    "test": 4,
+    "geometry-model": 5,
+    "judges": 6,
+    "probes": 7,
+    "travelling": 8,
+    "foundation": 9,
+    "register": 10,
+}
 
 
 def generator(seed: int, purpose: str, patient: int, *image: int) -> np.random.Generator:
