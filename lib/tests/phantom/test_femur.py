@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osteon.phantom.femur import bone_half_depths_mm, draw_femur, draw_thigh
-from osteon.phantom.fracture import LABELS, Label, break_femur
-from osteon.phantom.projection import Pose, Thickness, draw_pose, project
+from osteon.phantom.projection import Thickness
 from osteon.phantom.seeds import generator
+from osteon.phantom.shaft.femur import bone_half_depths_mm, draw_femur, draw_thigh
+from osteon.phantom.shaft.fracture import LABELS, Label, break_femur
+from osteon.phantom.shaft.projection import Pose, draw_pose, project
 
 S = np.arange(0, 430, 0.5, dtype=np.float32)[:, None]
 X = np.arange(-60, 60, 0.25, dtype=np.float32)[None, :]

@@ -59,7 +59,7 @@ def test_the_same_leg_looks_different_at_each_site_and_is_bone_bright_at_all() -
 
 def test_transmission_follows_the_law_of_beer_and_lambert() -> None:
     nothing = np.zeros((1, 1), dtype=np.float32)
-    muscle = Thickness(nothing, nothing, nothing + 100, nothing, 1.0)
+    muscle = Thickness(nothing, nothing, nothing + 100, nothing, nothing, 1.0)
 
     passed = transmission(muscle, Beam((0.0, 1.0, 0.0)))
 
@@ -69,7 +69,7 @@ def test_transmission_follows_the_law_of_beer_and_lambert() -> None:
 def test_noise_falls_with_the_square_root_of_the_dose() -> None:
     flat = np.full((200, 200), 150, dtype=np.float32)
     flat[:, :60] = 0  # air
-    thickness = Thickness(0 * flat, 0 * flat, flat, 0 * flat, 1.0)
+    thickness = Thickness(0 * flat, 0 * flat, flat, 0 * flat, 0 * flat, 1.0)
     beam = Beam((0.4, 0.4, 0.2))
 
     def relative_noise(dose_ugy: float) -> float:

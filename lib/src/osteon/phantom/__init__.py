@@ -1,9 +1,9 @@
 """The digital cohort: radiographs of femurs that nobody ever had, made from one seed.
 
 seeds.py        a random generator for each patient and image, the same in any order
-femur.py        a patient's femur and thigh in mm
-fracture.py     atypical and typical fractures, as changes of that geometry
-projection.py   femur + fracture + pose → thickness maps of cortex, spongy bone, muscle and fat in mm
+patient.py      a patient drawn by number and label: femur, thigh, fracture, and what is true of them
+projection.py   patient + view + pose → thickness maps in mm, masks, axis
+shaft/          the first femur, a shaft seen from the front: what the demo's models were trained on
 chest.py        a crude thorax, for what lies outside the scope of a femur model
 xray.py         thickness maps → detector signal: attenuation, scatter, noise, blur
 scanner.py      six sites that look different: detector signal → stored pixels

@@ -32,6 +32,7 @@ def project_chest(field_mm: tuple[float, float], spacing_mm: float, rng: np.rand
         spongy_mm=np.zeros((n_rows, n_columns), dtype=np.float32),
         muscle_mm=muscle_mm.astype(np.float32),
         fat_mm=np.full((n_rows, n_columns), rng.uniform(15, 35), dtype=np.float32),
+        metal_mm=np.zeros((n_rows, n_columns), dtype=np.float32),
         spacing_mm=spacing_mm,
     )
 

@@ -4,7 +4,8 @@ import numpy as np
 
 __all__ = ["PURPOSES", "generator"]
 
-# Patients of different purposes never share a number of the random stream, so that none straddles a split.
+# Patients of different purposes never share a number of the random stream, so that none straddles a split. Numbers are
+# never reused: what was drawn for a purpose stays what it was.
 PURPOSES = {
     "demo": 0,
     "harmonizer": 1,

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from osteon.phantom.femur import Femur
+from osteon.phantom.shaft.femur import Femur
 
 __all__ = ["BACK", "FRONT", "LABELS", "Fracture", "Fragment", "Label", "Line", "break_femur"]
 
