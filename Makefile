@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STREAMING := -e 'lib[bus,store,imaging,release,parity,phantom]' -e services/ingest -e services/harmonizer \
              -e services/classifier -e services/console -e stack
-LEARNING := -e 'lib[bus,store,imaging,release,parity,phantom,cohort,learning]' -e 'services/ingest[measure]' -e methods
+LEARNING := -e 'lib[bus,store,imaging,release,parity,phantom,physics,cohort,learning]' -e 'services/ingest[measure]' -e methods
 PROJECTS := $(wildcard lib/pyproject.toml services/*/pyproject.toml methods/pyproject.toml stack/pyproject.toml)
 UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt \
               --excludes excludes.txt
