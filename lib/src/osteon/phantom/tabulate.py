@@ -5,7 +5,7 @@ and only a test and this command need them (`pip install 'osteon[physics]'`).
 
 spectra.csv      photons per cm2, mAs and keV at 1 m behind 1 mm of aluminium: a row for each keV, a column for each kVp
 attenuation.csv  mass attenuation in cm2/g, coherent scatter included: a row for each keV, a column for each material
-heel.csv         air kerma relative to the central ray: a row for each degree towards the cathode, a column an anode angle
+heel.csv         air kerma relative to the central ray: a row for each degree off it, a column for each anode angle
 """
 
 import sys
