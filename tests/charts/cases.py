@@ -39,6 +39,7 @@ CASES: dict[str, Object] = {
     "watched": {
         "metrics": {"monitors": {"enabled": True}, "rules": {"enabled": True}, "dashboards": {"enabled": False}},
         "keda": {"enabled": True, "maxReplicas": 6},
+        "prune": {"olderThan": "365d"},
     },
     "clear": {"tls": {"enabled": False}, "networkPolicy": {"enabled": False}},
     "many": {

@@ -58,8 +58,11 @@ def pods(objects: list[Object]) -> dict[str, Object]:
     for one in objects:
         if one["kind"] == "Pod":
             found[one["metadata"]["name"]] = one
-        elif "template" in one.get("spec", {}):
-            found[one["metadata"]["name"]] = one["spec"]["template"]
+            continue
+        spec = one.get("spec", {})
+        spec = spec["jobTemplate"]["spec"] if one["kind"] == "CronJob" else spec
+        if "template" in spec:
+            found[one["metadata"]["name"]] = spec["template"]
     return found
 
 

@@ -15,7 +15,8 @@ every_case = pytest.mark.parametrize("case", CASES)
 
 STAGES = ("accept", "harmonizer", "classifier")
 SERVERS = ("kafka", "store", "triton", "ingest", "console")
-HANGING = {"provision": "no probe: it ends", "test": "no probe: it ends", "desk": "no probe: it only waits for a hand"}
+HANGING = ("provision", "test", "prune", "desk", "forget")
+"""No probe: they end, or only wait for a hand."""
 
 PODS = {
     "trial-kafka": "StatefulSet",
@@ -27,17 +28,20 @@ PODS = {
     "trial-console": "StatefulSet",
     "trial-ingest": "Deployment",
     "trial-desk": "Deployment",
+    "trial-forget": "CronJob",
     "trial-provision-1": "Job",
     "trial-test": "Pod",
 }
 
+MORE = {"watched": {"trial-prune": "CronJob"}}
+
 WITHOUT: dict[str, set[str]] = {
     "site": {"trial-desk"},
-    "hub": {f"trial-{part}" for part in (*STAGES, "triton", "ingest", "console", "test")},
+    "hub": {f"trial-{part}" for part in (*STAGES, "triton", "ingest", "console", "test", "forget")},
     "external": {"trial-kafka", "trial-store"},
 }
 
-DRAIN_S = {"trial-ingest": 45, "trial-kafka": 60, "trial-triton": 60, "trial-desk": 1} | {
+DRAIN_S = {"trial-ingest": 45, "trial-kafka": 60, "trial-triton": 60, "trial-desk": 1, "trial-forget": 1, "trial-prune": 1} | {
     f"trial-{stage}": 45 for stage in STAGES
 }
 """Longer than what a part takes to finish what it has in hand; 30 s elsewhere."""
@@ -57,7 +61,8 @@ def test_the_pods_are_those_of_the_parts(case: str) -> None:
 
     found = {name: one["kind"] for one in objects for name in [one["metadata"]["name"]] if name in pods([one])}
 
-    assert found == {name: kind for name, kind in PODS.items() if name not in WITHOUT.get(case, ())}
+    expected = PODS | MORE.get(case, {})
+    assert found == {name: kind for name, kind in expected.items() if name not in WITHOUT.get(case, ())}
 
 
 @every_case
@@ -80,7 +85,7 @@ def test_each_pod_may_do_nothing_beyond_its_work(case: str) -> None:
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False
         assert accounts[spec["serviceAccountName"]]["automountServiceAccountToken"] is False
-        assert spec["serviceAccountName"] == f"trial-{part_of(name)}"
+        assert spec["serviceAccountName"] == "trial-" + pod["metadata"]["labels"]["app.kubernetes.io/component"]
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
@@ -281,10 +286,27 @@ def test_keda_asks_for_the_lag_that_a_stage_has() -> None:
 
 
 @every_case
-def test_no_container_of_ours_sees_the_site_key_but_the_two_that_need_it(case: str) -> None:
+def test_no_container_of_ours_sees_the_site_key_but_those_that_need_it(case: str) -> None:
     seen = {name for name, variables in given(render(CASES[case])).items() if "OSTEON_SITE_KEY" in variables}
 
-    assert seen == (set() if case == "hub" else {"ingest", "accept"})
+    assert seen - {"prune"} == (set() if case == "hub" else {"ingest", "accept", "forget"})
+
+
+def test_nothing_is_forgotten_by_itself() -> None:
+    jobs = {name: one["spec"] for name, one in by_name(render(CASES["watched"]), "CronJob").items()}
+
+    assert {name: one["suspend"] for name, one in jobs.items()} == {"trial-forget": True, "trial-prune": False}
+    assert set(by_name(render(CASES["defaults"]), "CronJob")) == {"trial-forget"}
+    command = pods(render(CASES["watched"]))["trial-prune"]["spec"]["containers"][0]["command"]
+    assert command == ["osteon", "inbox", "prune", "--older-than", "365d"]
+
+
+def test_what_forgets_has_the_rights_of_its_own_identity_alone() -> None:
+    (one,) = pods(render(CASES["external"]))["trial-forget"]["spec"]["containers"]
+    keys = {env["valueFrom"]["secretKeyRef"]["key"] for env in one["env"] if "valueFrom" in env}
+
+    forget = {"forget", "forget.user", "forget.access-key", "forget.secret-key"}
+    assert keys == forget | {"site-key", "former-site-keys"}
 
 
 @every_case

@@ -19,7 +19,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 READERS: dict[type[Settings], tuple[str, ...]] = {
-    IngestSettings: ("ingest", "accept"),
+    IngestSettings: ("ingest", "accept", "forget", "prune"),
     ConsoleSettings: ("console",),
     ReconcileSettings: ("reconcile",),
     Settings: ("harmonizer", "classifier", "wait", "provision", "desk"),
@@ -204,6 +204,8 @@ REFUSED: list[tuple[Object, str]] = [
         "store.external.secret: name the Secret",
     ),
     ({"triton": {"gpu": {"resource": "gpu"}}}, "does not match pattern"),
+    ({"prune": {"olderThan": "1y"}}, "does not match pattern"),
+    ({"prune": {"schedule": "nightly"}}, "does not match pattern"),
     ({"audit": {"repository": "audit.example"}}, "does not match pattern"),
     ({"metrics": {"monitors": {"interval": "30"}}}, "does not match pattern"),
 ]

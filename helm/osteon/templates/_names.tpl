@@ -36,7 +36,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- if .Values.kafka.enabled }}{{ $parts = append $parts "kafka" }}{{ end }}
 {{- if .Values.store.enabled }}{{ $parts = append $parts "store" }}{{ end }}
 {{- if .Values.hub.enabled }}{{ $parts = append $parts "desk" }}{{ end }}
-{{- if .Values.site.enabled }}{{ $parts = concat $parts (list "ingest" "accept" "harmonizer" "classifier" "console" "triton") }}{{ end }}
+{{- if .Values.site.enabled }}{{ $parts = concat $parts (list "ingest" "accept" "harmonizer" "classifier" "console" "triton" "forget") }}{{ end }}
 {{- $parts | toJson }}
 {{- end }}
 
