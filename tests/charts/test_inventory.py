@@ -41,9 +41,14 @@ WITHOUT: dict[str, set[str]] = {
     "external": {"trial-kafka", "trial-store"},
 }
 
-DRAIN_S = {"trial-ingest": 45, "trial-kafka": 60, "trial-triton": 60, "trial-desk": 1, "trial-forget": 1, "trial-prune": 1} | {
-    f"trial-{stage}": 45 for stage in STAGES
-}
+DRAIN_S = {
+    "trial-ingest": 45,
+    "trial-kafka": 60,
+    "trial-triton": 60,
+    "trial-desk": 1,
+    "trial-forget": 1,
+    "trial-prune": 1,
+} | {f"trial-{stage}": 45 for stage in STAGES}
 """Longer than what a part takes to finish what it has in hand; 30 s elsewhere."""
 
 
@@ -81,7 +86,7 @@ def test_each_pod_may_do_nothing_beyond_its_work(case: str) -> None:
     objects = render(CASES[case])
     accounts = by_name(objects, "ServiceAccount")
 
-    for name, pod in pods(objects).items():
+    for pod in pods(objects).values():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False
         assert accounts[spec["serviceAccountName"]]["automountServiceAccountToken"] is False
