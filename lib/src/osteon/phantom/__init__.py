@@ -11,6 +11,7 @@ encoding.py     stored pixels → the transfer syntax of a site
 radiograph.py   one image as a DICOM object
 presets.py      which cohorts there are, by number, label and purpose
 plan.py         who is imaged where and when: the rows of a cohort, without making an image
+register.py     what registers know of the patients: dated diagnoses, drugs, operations
 cohort.py       a folder of files, sound and broken, with a manifest of what each should come to
 
 The cohort shows that the machinery works. It is never evidence about patients.
