@@ -8,8 +8,8 @@ import pytest
 from pydicom import Dataset
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.store import connect as connect_store
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.send import Parcel, send_by_stow

@@ -14,8 +14,8 @@ from osteon.contracts import ImageDeidentified
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.imaging.quiet import quiet_pydicom
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.store import connect as connect_store
 from osteon_ingest.coverage import BIRTHDAY, NAME, NUMBER, UID, attributes, planted, plants
 from osteon_ingest.identity import Keys, image_id

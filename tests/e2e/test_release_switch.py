@@ -19,8 +19,8 @@ from osteon.bus import connect
 from osteon.contracts import ImageClassified, ImageHarmonized
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_HARMONIZED
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.release import Card
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.send import Parcel, send_by_stow

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 __all__ = ["Radiograph", "write_radiographs"]
 

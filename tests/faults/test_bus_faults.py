@@ -25,8 +25,8 @@ from osteon.contracts.topics import (
 )
 from osteon.errors import Fatal, Passing
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.store import MemoryStore
 from osteon_ingest.identity import Keys
 from osteon_ingest.outage import Outage

@@ -19,8 +19,8 @@ from osteon.contracts import DOOR_FOLDER, ImageDeidentified
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_DEIDENTIFIED, IMAGE_RECEIVED, TOPICS
 from osteon.errors import Passing
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.runtime import read_settings
 from osteon.runtime.health import Health
 from osteon.store import S3Store, connect

@@ -22,8 +22,8 @@ from osteon.imaging.derived import derived_dicom
 from osteon.imaging.dicom import read_dataset
 from osteon.imaging.image import Image
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon.release import Releases, Triton, reconcile, write_parity
 from osteon.release.publish import make, use
 from osteon.release.reconcile import Reconciler

@@ -25,8 +25,8 @@ from pydicom.uid import (
 
 from osteon.phantom.cohort import plant_identifiers
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 __all__ = ["PLANTED", "Seed", "phantoms", "seeds"]
 

@@ -15,8 +15,8 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.part import Part, answers, kill, spawn, wait_ready
 from osteon_stack.ports import HOST, free_ports

@@ -15,8 +15,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 WITHIN_S = 240.0
 DOOR, CONSOLE = os.environ["DOOR"], os.environ["CONSOLE_URL"]

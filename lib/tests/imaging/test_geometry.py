@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, block_mean, long_axis, to_reference
 from osteon.imaging.image import Image
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 GEOMETRY = Geometry()
 

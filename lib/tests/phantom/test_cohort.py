@@ -9,7 +9,7 @@ from osteon.contracts import REASONS
 from osteon.errors import SetAside
 from osteon.imaging.dicom import read_dataset, read_image
 from osteon.phantom.cohort import N_SPECIAL, Manifest, demo_cohort, read_manifest
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.scanner import SITES
 
 N_IMAGES = N_SPECIAL + len(SITES)
 

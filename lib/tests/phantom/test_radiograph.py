@@ -8,9 +8,9 @@ import pytest
 from osteon.imaging.dicom import decode, read_dataset, read_image
 from osteon.phantom.encoding import encoded
 from osteon.phantom.projection import Thickness
-from osteon.phantom.radiograph import Case, chest_radiograph, femur_radiograph
-from osteon.phantom.scanner import SITES, Site
-from osteon.phantom.xray import Beam, Detector, expose, transmission
+from osteon.phantom.shaft.radiograph import Case, chest_radiograph, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES, Site
+from osteon.phantom.shaft.xray import Beam, Detector, expose, transmission
 
 CASE = Case(0, "demo", 5, "atypical")
 PITCH_MM = 0.8

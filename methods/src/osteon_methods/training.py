@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 from osteon.imaging.geometry import Geometry
 from osteon.learning.export import export
 from osteon.learning.fit import Plan, fit, seeded
-from osteon.phantom.scanner import SITES
+from osteon.phantom.shaft.scanner import SITES
 from osteon.release.card import Calibration, Card, Cohort
 from osteon.release.parity import run_onnx
 from osteon.statistics.binary import Interval, area_with_interval, operating_point, platt

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from osteon.imaging import geometry, grayscale
 from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, to_reference
-from osteon.phantom import radiograph, scanner, seeds, xray
-from osteon.phantom.radiograph import Case, femur_radiograph
-from osteon.phantom.scanner import SITES
-from osteon.phantom.shaft import femur, fracture, projection
+from osteon.phantom import seeds
+from osteon.phantom.shaft import femur, fracture, projection, radiograph, scanner, xray
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 __all__ = ["Ask", "Rendered", "cases_digest", "default_cache", "draw_cases", "render"]
 

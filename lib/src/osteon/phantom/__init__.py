@@ -3,12 +3,12 @@
 seeds.py        a random generator for each patient and image, the same in any order
 patient.py      a patient drawn by number and label: femur, thigh, fracture, and what is true of them
 projection.py   patient + view + pose → thickness maps in mm, masks, axis
-shaft/          the first femur, a shaft seen from the front: what the demo's models were trained on
+shaft/          the first femur and six sites: what the demo's models were trained on
 chest.py        a crude thorax, for what lies outside the scope of a femur model
-xray.py         thickness maps → detector signal: attenuation, scatter, noise, blur
-scanner.py      six sites that look different: detector signal → stored pixels
+tabulate.py     tables of spectra and attenuation, made by SpekPy and xraydb
+attenuation.py  what a millimetre of each material takes out of a beam
+spectrum.py     the spectrum of a tube, and the few energies that stand for it
 encoding.py     stored pixels → the transfer syntax of a site
-radiograph.py   one image as a DICOM object
 presets.py      which cohorts there are, by number, label and purpose
 plan.py         who is imaged where and when: the rows of a cohort, without making an image
 register.py     what registers know of the patients: dated diagnoses, drugs, operations

@@ -12,9 +12,9 @@ from typing import Literal
 from pydicom import Dataset
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.radiograph import Case, chest_radiograph, femur_radiograph
-from osteon.phantom.scanner import SITES, Site
 from osteon.phantom.shaft.fracture import Label
+from osteon.phantom.shaft.radiograph import Case, chest_radiograph, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES, Site
 
 __all__ = ["N_SPECIAL", "Expected", "Manifest", "demo_cohort", "plant_identifiers", "read_manifest"]
 

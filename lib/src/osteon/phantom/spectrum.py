@@ -66,7 +66,7 @@ def photons(tube: Tube) -> FloatArray:
     share = (tube.kvp - kvps[upper - 1]) / (kvps[upper] - kvps[upper - 1])
     below, above = (table("spectra")[1][f"{kvps[n]:g}"] for n in (upper - 1, upper))
     fluence = (1 - share) * below + share * above
-    fluence = np.where(ENERGIES_KEV < tube.kvp, fluence, 0)
+    fluence = np.where(tube.kvp > ENERGIES_KEV, fluence, 0)
     filtered = per_mm("aluminium") * (tube.aluminium_mm - TABLE_ALUMINIUM_MM) + per_mm("copper") * tube.copper_mm
     behind: FloatArray = fluence * np.exp(-filtered) / 100
     return behind

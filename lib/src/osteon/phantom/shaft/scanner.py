@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from osteon.phantom.xray import Beam, Detector, resized
+from osteon.phantom.shaft.xray import Beam, Detector, resized
 
 __all__ = ["SITES", "Look", "Site", "Stored", "develop"]
 

@@ -13,12 +13,12 @@ from pydicom.uid import (
 
 from osteon.phantom.chest import project_chest
 from osteon.phantom.projection import Thickness
-from osteon.phantom.scanner import Site, Stored, develop
 from osteon.phantom.seeds import generator
 from osteon.phantom.shaft.femur import draw_femur, draw_thigh
 from osteon.phantom.shaft.fracture import Label, break_femur
 from osteon.phantom.shaft.projection import draw_pose, project
-from osteon.phantom.xray import expose
+from osteon.phantom.shaft.scanner import Site, Stored, develop
+from osteon.phantom.shaft.xray import expose
 
 __all__ = ["Case", "chest_radiograph", "deterministic_uid", "femur_radiograph"]
 
