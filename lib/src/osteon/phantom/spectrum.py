@@ -20,7 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 TABLE_ALUMINIUM_MM = 1.0  # what the spectra of the table have passed already
 N_BINS = 4
 FEW_BINS_ERROR = 0.01  # largest relative error of a transmission over 1e-4, a third of the quantum noise of one pixel
-TISSUES = ("bone", "muscle", "fat", "steel", "titanium")
+TISSUES = ("bone", "muscle", "fat", "titanium")
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,12 @@ def few_bins(tube: Tube, absorber: Absorber) -> FewBins:
     start = np.concatenate([medians, np.full(N_BINS, -np.log(N_BINS))])
     low = np.concatenate([np.full(N_BINS, ENERGIES_KEV[0]), np.full(N_BINS, -15.0)])
     high = np.concatenate([np.full(N_BINS, tube.kvp), np.full(N_BINS, 1.0)])
-    return bins(least_squares(errors, start, bounds=(low, high), x_scale=np.repeat([10.0, 1.0], N_BINS)).x)
+    found = least_squares(errors, start, bounds=(low, high), x_scale=np.repeat([10.0, 1.0], N_BINS))
+    return bins(np.asarray(found.x))
 
 
 def _net_mm() -> FloatArray:
     """Thicknesses of the tissues, axes (point, tissue): every combination that a leg can hold, and some more."""
-    axes = ((0, 5, 20, 60), (0, 40, 120, 250), (0, 20, 80), (0, 1, 12), (0, 3, 14))
-    return np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1).astype(np.float64)
+    axes = ((0, 5, 20, 60), (0, 40, 120, 250), (0, 20, 80), (0, 3, 14, 30))
+    net: FloatArray = np.array([axis.ravel() for axis in np.meshgrid(*axes)], dtype=np.float64).T
+    return net
