@@ -89,6 +89,16 @@ def image(image_id: str, patient: str = "") -> Message:
     return ImageDeidentified(image_id=image_id, patient=patient or image_id, site="test")
 
 
+def images(kind: str, number: int) -> list[str]:
+    """Ids of `number` images that the stages of these tests treat as `kind` says."""
+    return [f"{kind}-{one}" for one in range(number)]
+
+
+def once(*image_ids: str) -> dict[str, int]:
+    """The outcomes where each image has one."""
+    return dict.fromkeys(image_ids, 1)
+
+
 def killed_at(step: str) -> Callable[[str], None]:
     def checkpoint(reached: str) -> None:
         if reached == step:

@@ -7,24 +7,17 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from osteon.bus import Context, Outgoing, State, Table, dead_letters
-from osteon.bus.dead_letters import Selection, replay
-from osteon.bus.record import REPLAY_OF, Sending, header
+from osteon.bus import Context, Outgoing, State, Table
+from osteon.bus.record import Sending, header
 from osteon.contracts import ImageDeidentified, ImageReceived, ImageSetAside
 from osteon.contracts.topics import IMAGE_SET_ASIDE, STAGE_BRAKED, Topic
 from osteon.errors import Fatal, Passing
 
+from .running_stage import images, once
+
 # kafka-python leaves connections that were never made to the garbage collector; see `collected`.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 Until = Callable[..., None]
-
-
-def images(kind: str, number: int) -> list[str]:
-    return [f"{kind}-{one}" for one in range(number)]
-
-
-def once(*image_ids: str) -> dict[str, int]:
-    return dict.fromkeys(image_ids, 1)
 
 
 def test_each_record_leads_to_one_output(scene: Any) -> None:
@@ -173,61 +166,6 @@ def test_duplicates_are_settled_by_the_state_in_the_order_of_their_partition(sce
     assert outcomes == once("good-a", "good-b", "good-c")
 
 
-def test_a_dead_letter_is_replayed_into_its_stage_alone_and_once(scene: Any) -> None:
-    scene.send("poison-a", "poison-b")
-    with scene.running():
-        scene.wait(2)
-
-    replayed = replay(scene.bus, scene.name, Selection(scene.name, image="poison-a"))
-    again = replay(scene.bus, scene.name, Selection(scene.name, image="poison-a"))
-
-    assert [letter.image_id for letter in replayed] == ["poison-a"]
-    assert again == []
-    healed = scene.stage(work=lambda message, context: scene.stage().work(_healed(message), context))
-    with scene.running(healed):
-        outcomes = scene.wait(3)
-    assert outcomes == {"poison-a": 1, "poison-b": 1, "good-a": 1}
-    assert header(scene.output_records()[0].headers, REPLAY_OF) == replayed[0].id
-
-
-def _healed(message: ImageDeidentified) -> ImageDeidentified:
-    return ImageDeidentified(image_id=message.image_id.replace("poison", "good"), patient=message.patient)
-
-
-def test_who_is_late_when_two_replay_at_once_is_told_so(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.send("poison-a")
-    with scene.running():
-        scene.wait(1)
-    look, selection, others = dead_letters.waiting, Selection(scene.name), list[str]()
-
-    def look_and_be_overtaken(bus: Any, wanted: Selection) -> Any:
-        monkeypatch.undo()
-        found = look(bus, wanted)
-        others.extend(letter.image_id for letter in replay(bus, scene.name, wanted))
-        return found
-
-    monkeypatch.setattr(dead_letters, "waiting", look_and_be_overtaken)
-
-    with pytest.raises(Passing, match="at the same time"):
-        replay(scene.bus, scene.name, selection)
-
-    assert others == ["poison-a"]
-
-
-def test_a_replayed_letter_that_fails_again_can_be_replayed_again(scene: Any) -> None:
-    scene.send("poison-a")
-    with scene.running():
-        scene.wait(1)
-        replay(scene.bus, scene.name, Selection(scene.name))
-        scene.wait(2)
-
-    replayed = replay(scene.bus, scene.name, Selection(scene.name))
-
-    first, second = scene.dead()
-    assert first.id != second.id
-    assert [letter.id for letter in replayed] == [second.id]
-
-
 def test_the_brake_pauses_the_stage_until_it_is_released_also_after_a_restart(scene: Any, until: Until) -> None:
     sent = images("poison", 12)
     scene.send(*sent, patient="one")
@@ -323,116 +261,3 @@ def test_a_topic_that_ends_before_what_was_read_of_it_is_fatal_to_who_follows_it
     assert next(scene.bus.follow([name], {record.place: record.offset})) == record
     with pytest.raises(Fatal, match="made anew"):
         next(scene.bus.follow([name], {record.place: record.offset + 2}))
-
-
-def test_a_second_instance_with_the_same_name_ends_the_first_at_its_next_record(scene: Any, until: Until) -> None:
-    with scene.running() as first:
-        scene.send("good-a")
-        scene.wait(1)
-        with scene.running() as second:
-            until(lambda: second.health.unready == [])
-            scene.send("good-b")
-            until(lambda: first.error is not None)
-            outcomes = scene.wait(2)
-
-    assert isinstance(first.error, Fatal)
-    assert second.error is None
-    assert outcomes == once("good-a", "good-b")
-
-
-def test_an_instance_that_joins_while_work_is_in_flight_doubles_nothing(scene: Any, until: Until) -> None:
-    gate = threading.Event()
-    in_hand: list[str] = []
-
-    def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
-        in_hand.append(message.image_id)
-        gate.wait(30)
-        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
-        return outputs
-
-    sent = images("good", 30)
-    scene.send(*sent)
-    with scene.running(work=slow) as first:
-        until(lambda: in_hand)
-        with scene.running(ordinal=1) as second:
-            until(lambda: "bus" not in second.health.unready and second.health.unready != ["start"])
-            gate.set()
-            outcomes = scene.wait(len(sent))
-            scene.send("good-more")
-            more = scene.wait(len(sent) + 1)
-
-    assert (first.error, second.error) == (None, None)
-    assert outcomes == once(*sent)
-    assert more == once(*sent, "good-more")
-
-
-def test_an_instance_that_leaves_while_both_have_work_in_flight_loses_and_doubles_nothing(
-    scene: Any, until: Until
-) -> None:
-    gate = threading.Event()
-    in_hand: dict[int, list[str]] = {0: [], 1: []}
-
-    def slow(ordinal: int) -> Callable[[ImageDeidentified, Context], Sequence[Outgoing]]:
-        def work(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
-            in_hand[ordinal].append(message.image_id)
-            gate.wait(30)
-            outputs: Sequence[Outgoing] = scene.stage().work(message, context)
-            return outputs
-
-        return work
-
-    sent = images("good", 30)
-    with scene.running(work=slow(0)) as first:
-        with scene.running(work=slow(1), ordinal=1) as second:
-            until(lambda: first.health.unready == second.health.unready == [])
-            scene.send(*sent)
-            until(lambda: in_hand[0] and in_hand[1])
-            second.stop.set()
-            gate.set()
-        scene.wait(len(sent))
-
-    assert (first.error, second.error) == (None, None)
-    assert scene.outcomes() == once(*sent)  # also of what came after the last one was waited for
-
-
-def test_a_stage_that_is_told_to_stop_commits_what_is_in_flight(scene: Any, until: Until) -> None:
-    gate, begun = threading.Event(), threading.Event()
-
-    def slow(message: ImageDeidentified, context: Context) -> Sequence[Outgoing]:
-        begun.set()
-        gate.wait(30)
-        outputs: Sequence[Outgoing] = scene.stage().work(message, context)
-        return outputs
-
-    scene.send("good-a")
-    with scene.running(work=slow) as running:
-        until(begun.is_set)
-        running.stop.set()
-        gate.set()
-
-    assert scene.outcomes() == once("good-a")
-
-
-class Killed(BaseException):
-    """Stands for the death of a process, within this one."""
-
-
-STEPS = ["polled", "claimed", "worked", "begun", "produced", "offsets-sent", "committed"]
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_an_instance_that_dies_between_two_steps_leaves_one_outcome_each(scene: Any, until: Until, step: str) -> None:
-    def die(reached: str) -> None:
-        if reached == step:
-            raise Killed
-
-    sent = [*images("good", 8), "poison-x"]
-    scene.send(*sent)
-    with scene.running(checkpoint=die) as dying:
-        until(lambda: dying.error is not None)
-    assert isinstance(dying.error, Killed)
-
-    with scene.running():
-        outcomes = scene.wait(len(sent))
-
-    assert outcomes == once(*sent)

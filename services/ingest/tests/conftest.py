@@ -115,3 +115,18 @@ def free_port() -> Callable[[], int]:
 def unused_port(free_port: Callable[[], int]) -> int:
     """A port that nobody listens on."""
     return free_port()
+
+
+@pytest.fixture
+def new_radiograph(new_object: Callable[..., Dataset]) -> Callable[..., Dataset]:
+    """A radiograph with a spacing, smooth, so that nothing in it looks like text."""
+
+    def make(level: int = 1000, **elements: object) -> Dataset:
+        made = new_object(rows=64, PixelSpacing=["0.5", "0.5"], StudyDate="20200101", BodyPartExamined="FEMUR")
+        ramp = np.linspace(level, level + 3000, 64).astype(np.uint16)
+        made.PixelData = np.tile(ramp, (64, 1)).tobytes()
+        for keyword, value in elements.items():
+            setattr(made, keyword, value)
+        return made
+
+    return make

@@ -1,14 +1,9 @@
 """Accept: one outcome for each image, whatever comes again, and no identifier behind the door."""
 
 import contextlib
-import logging
 import secrets
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,81 +11,32 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 from pydicom import Dataset
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from osteon.bus import MemoryBus, Outgoing, State, connect
-from osteon.contracts import DOOR_STOW, ImageDeidentified, ImageReceived, ImageSetAside
+from osteon.bus import Outgoing, State
+from osteon.contracts import ImageDeidentified, ImageSetAside
 from osteon.contracts.topics import (
-    DEAD_LETTER,
     IMAGE_DEIDENTIFIED,
     IMAGE_KNOWN,
-    IMAGE_RECEIVED,
-    IMAGE_SET_ASIDE,
-    TOPICS,
 )
 from osteon.errors import Poison, SetAside
 from osteon.imaging.derived import derived_dicom
 from osteon.imaging.dicom import decode, read_dataset, read_image
-from osteon.runtime import metrics
-from osteon.store import MemoryStore, Store
-from osteon.store import connect as connect_store
-from osteon_ingest.accept import make_stage, settle, work
+from osteon.store import MemoryStore
+from osteon_ingest.accept import work
 from osteon_ingest.examine import examine
 from osteon_ingest.identity import Keys, image_id
-from osteon_ingest.seal import seal
-from osteon_ingest.settings import IngestSettings
 from osteon_ingest.vault import entry_key, take_out
 
-KEYS = Keys.from_site_key(bytes(range(32)))
+from .accepting import KEYS, Site
+
 CASES = Path(__file__).parents[4] / "shared" / "data" / "dicom"
 Make = Callable[..., Dataset]
 Write = Callable[[Dataset], bytes]
-Wait = Callable[..., None]
-
-
-@dataclass
-class Site:
-    """The work and the memory of one site, without a bus."""
-
-    store: Store
-    state: State
-    records: list[Any]
-
-    def receive(self, content: bytes, uid: str) -> list[Any]:
-        """The outcomes that one object leads to."""
-        settled = settle(work(self.received(content, uid), KEYS, self.store), self.state)
-        for one in settled:
-            if one.topic is IMAGE_KNOWN:
-                self.state.put(one.key_bytes.decode(), one.message)
-        outcomes = [one.message for one in settled if one.topic is not IMAGE_KNOWN]
-        self.records += [one.message for one in settled]
-        return outcomes
-
-    def received(self, content: bytes, uid: str) -> ImageReceived:
-        """What a door would have announced."""
-        ref = self.store.put("inbox", seal(KEYS.inbox, content), "application/octet-stream")
-        return ImageReceived(image_id=image_id(KEYS, uid), site="test", object=ref, door=DOOR_STOW)
 
 
 @pytest.fixture
 def site() -> Site:
     return Site(MemoryStore(), State(IMAGE_KNOWN), [])
-
-
-@pytest.fixture
-def new_radiograph(new_object: Make) -> Make:
-    """A radiograph with a spacing, smooth, so that nothing in it looks like text."""
-
-    def make(level: int = 1000, **elements: object) -> Dataset:
-        made = new_object(rows=64, PixelSpacing=["0.5", "0.5"], StudyDate="20200101", BodyPartExamined="FEMUR")
-        ramp = np.linspace(level, level + 3000, 64).astype(np.uint16)
-        made.PixelData = np.tile(ramp, (64, 1)).tobytes()
-        for keyword, value in elements.items():
-            setattr(made, keyword, value)
-        return made
-
-    return make
 
 
 def test_a_new_image_is_deidentified_stored_and_locked_away(site: Site, new_radiograph: Make, as_file: Write) -> None:
@@ -304,192 +250,6 @@ def test_an_inbox_object_under_another_key_is_poison(site: Site, new_radiograph:
 
     with pytest.raises(Poison):
         work(received, Keys.from_site_key(secrets.token_bytes(32)), site.store)
-
-
-def test_a_comment_in_a_compressed_stream_and_bits_beside_the_pixels_do_not_survive(
-    new_radiograph: Make, as_file: Write
-) -> None:
-    hidden = new_radiograph(BitsStored=12, HighBit=11)
-    pixels = np.frombuffer(hidden.PixelData, np.uint16) & 0x0FFF
-    hidden.PixelData = (pixels | np.uint16(0x5000)).tobytes()
-    compressed = new_radiograph()
-    compressed.compress("1.2.840.10008.1.2.4.90", generate_instance_uid=False)
-    at = compressed.PixelData.index(b"\xff\x4f\xff\x51") + 2
-    size = at + 2 + int.from_bytes(compressed.PixelData[at + 2 : at + 4], "big")
-    comment = b"\xff\x64" + (4 + 14).to_bytes(2, "big") + b"\0\1" + b"ZQXPLANTED NAM"
-    with_comment = compressed.PixelData[:size] + comment + compressed.PixelData[size:]
-    start = with_comment.index(b"\xff\x4f\xff\x51")
-    length = int.from_bytes(with_comment[start - 4 : start], "little") + len(comment)
-    compressed.PixelData = with_comment[: start - 4] + length.to_bytes(4, "little") + with_comment[start:]
-
-    copies = [read_dataset(examine(KEYS, "test", "0" * 32, as_file(one)).content) for one in (hidden, compressed)]
-
-    assert np.frombuffer(copies[0].PixelData, np.uint16).max() < 1 << 12
-    assert b"ZQXPLANTED" not in copies[1].PixelData
-    assert np.array_equal(decode(copies[1]), decode(new_radiograph()))
-
-
-PLANTED = b"ZQXPLANTED"
-STREAMS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "unused part of an RLE header": (RLELossless, lambda stream: stream[:20] + PLANTED + stream[30:]),
-    "behind the last RLE segment": (RLELossless, lambda stream: stream + PLANTED),
-    "behind the end, with another end": (JPEG2000Lossless, lambda stream: stream + PLANTED + b"\xff\xd9"),
-    "behind the end of JPEG-LS": (JPEGLSLossless, lambda stream: stream + PLANTED + b"\xff\xd9"),
-    "an application segment": (JPEGLSLossless, lambda stream: stream[:2] + b"\xff\xe5\0\x0c" + PLANTED + stream[2:]),
-    "before the stream, as JP2 boxes are": (
-        JPEG2000Lossless,
-        lambda stream: b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0\0\0\x12uuid" + PLANTED + stream,
-    ),
-}
-
-
-@pytest.mark.parametrize(("syntax", "plant"), STREAMS.values(), ids=STREAMS)
-def test_nothing_survives_within_compressed_pixels(
-    new_radiograph: Make, as_file: Write, syntax: str, plant: Callable[[bytes], bytes]
-) -> None:
-    original = new_radiograph()
-    pixels = decode(original)
-    original.compress(syntax, generate_instance_uid=False, encoding_plugin="pylibjpeg" if syntax == RLELossless else "")
-    stream = get_frame(original.PixelData, 0, number_of_frames=1)
-    original.PixelData = encapsulate([plant(stream)])
-
-    try:
-        content = examine(KEYS, "test", "0" * 32, as_file(original)).content
-    except SetAside:  # a decoder may be stricter than the one that the sender had; then nothing comes out at all
-        return
-
-    assert PLANTED not in content
-    assert np.array_equal(decode(read_dataset(content)), pixels)
-
-
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
-def test_bits_above_the_stored_ones_do_not_survive_in_compressed_pixels(
-    new_radiograph: Make, as_file: Write, syntax: str
-) -> None:
-    original = new_radiograph(BitsStored=16, HighBit=15)
-    words = np.frombuffer(original.PixelData, np.uint16) & 0x0FFF
-    original.PixelData = (words | np.uint16(0x5000)).tobytes()
-    original.compress(syntax, generate_instance_uid=False, encoding_plugin="pylibjpeg" if syntax == RLELossless else "")
-    original.BitsStored, original.HighBit = 12, 11
-
-    copy = read_dataset(examine(KEYS, "test", "0" * 32, as_file(original)).content)
-
-    np.testing.assert_array_equal(np.frombuffer(copy.PixelData, np.uint16), words)
-
-
-def test_what_was_lossy_is_still_said_to_be(new_radiograph: Make, as_file: Write) -> None:
-    original = new_radiograph()
-    original.compress("1.2.840.10008.1.2.4.91", j2k_cr=[20], generate_instance_uid=False)
-
-    copy = read_dataset(examine(KEYS, "test", "0" * 32, as_file(original)).content)
-
-    assert copy.LossyImageCompression == "01"
-    assert np.array_equal(decode(copy), decode(original))
-
-
-def test_the_stage_on_a_bus_in_memory_gives_each_record_one_outcome(
-    settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    bus, store = MemoryBus(), MemoryStore()
-    bus.provision(TOPICS)
-    site = Site(store, State(None), [])
-
-    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, until)
-
-    assert not any("Planted" in one or "ZZ-1729" in one for one in caplog.messages)
-
-
-@pytest.mark.slow
-def test_the_stage_on_real_servers_gives_each_record_one_outcome(
-    settings: IngestSettings, new_broker: Any, seaweedfs: Any, new_radiograph: Make, as_file: Write, until: Wait
-) -> None:
-    bus = connect(new_broker().address)  # on a shared one the doors' tests have left what this stage could not open
-    bus.provision(TOPICS)
-    store = connect_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
-    site = Site(store, State(None), [])
-
-    _through_a_stage(bus, store, site, settings, new_radiograph, as_file, until)
-
-
-def _through_a_stage(
-    bus: Any, store: Store, site: Site, settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait
-) -> None:
-    """Send a new image, a duplicate, a conflict, a copy under another UID and a broken file, twice."""
-    first, conflict, copy, broken = new_radiograph(), new_radiograph(level=1500), new_radiograph(), new_radiograph()
-    conflict.SOPInstanceUID = first.SOPInstanceUID
-    contents = [(as_file(one), one.SOPInstanceUID) for one in (first, first, conflict, copy)]
-    contents.append((as_file(broken)[:-2000], broken.SOPInstanceUID))
-    received = [site.received(*one) for one in contents]
-    publisher = bus.publisher()
-    stop = threading.Event()
-    stage = make_stage(settings, store, KEYS)
-    thread = threading.Thread(target=stage.run, args=(bus, stop))
-    n_before = _n_worked()
-    thread.start()
-    try:
-        for one in received * 2:
-            publisher.publish(Outgoing(IMAGE_RECEIVED, one), "")
-        until(lambda: _n_worked() - n_before >= 2 * len(contents))
-    finally:
-        stop.set()
-        thread.join(30)
-
-    written = bus.read([IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, DEAD_LETTER])
-    asides = [ImageSetAside.FromString(one.value) for one in written if one.topic == IMAGE_SET_ASIDE.name]
-    images = [ImageDeidentified.FromString(one.value) for one in written if one.topic == IMAGE_DEIDENTIFIED.name]
-    assert sorted(one.reason for one in asides) == ["conflict", "truncated"]
-    assert len(images) == 2
-    assert len(written) == 4
-    assert sum(bool(one.same_pixels_as) for one in images) == 1
-
-
-class Killed(BaseException):
-    """Stands for the death of a process, within this one."""
-
-
-def test_an_image_that_kills_its_workers_is_set_aside_once_and_kills_nobody_when_it_comes_again(
-    settings: IngestSettings, new_radiograph: Make, as_file: Write, until: Wait, tmp_path: Path
-) -> None:
-    bus, store, deaths = MemoryBus(), MemoryStore(), tmp_path / "deaths"
-    bus.provision(TOPICS)
-    deaths.touch()
-    original = new_radiograph()
-    received = Site(store, State(None), []).received(as_file(original), original.SOPInstanceUID)
-    dying = f"import os; open({str(deaths)!r}, 'a').write('x'); print('{{\"begun\": true}}', flush=True); os.abort()"
-
-    def die(step: str) -> None:
-        if step == "worked":
-            deaths.write_text(deaths.read_text() + "x")
-            raise Killed
-
-    stage = replace(make_stage(settings, store, KEYS), isolate=[sys.executable, "-c", dying])
-    bus.publisher().publish(Outgoing(IMAGE_RECEIVED, received), "")
-    for _ in range(2):  # with others in hand, then alone
-        with pytest.raises(Killed):
-            replace(stage, checkpoint=die).run(bus, threading.Event())
-    stop, n_before = threading.Event(), _n_worked()
-    thread = threading.Thread(target=stage.run, args=(bus, stop))
-    thread.start()
-    try:
-        until(lambda: _n_worked() == n_before + 1)
-        n_deaths = len(deaths.read_text())
-        bus.publisher().publish(Outgoing(IMAGE_RECEIVED, received), "")
-        until(lambda: _n_worked() == n_before + 2)
-    finally:
-        stop.set()
-        thread.join(30)
-
-    (outcome,) = bus.read([IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, DEAD_LETTER])
-    assert ImageSetAside.FromString(outcome.value or b"").reason == "kills-worker"
-    assert len(bus.read([IMAGE_KNOWN])) == 1
-    assert len(deaths.read_text()) == n_deaths == 4
-
-
-def _n_worked() -> float:
-    """Records that a stage `accept` of this process has committed."""
-    samples = [one for metric in metrics.RECORDS.collect() for one in metric.samples]
-    return sum(one.value for one in samples if one.name.endswith("_total") and one.labels["stage"] == "accept")
 
 
 def _cases() -> Iterator[Path]:
