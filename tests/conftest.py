@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from osteon_stack.ports import HOST, free_ports
+from osteon_stack.secrets import lock
 from osteon_stack.stack import Stack
 
 Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -17,8 +18,9 @@ Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The folder and ports of a stack; a test that needs it calls `up`, which changes nothing if it runs."""
+    """A stack whose Kafka is locked; a test that needs it calls `up`, which changes nothing if it runs."""
     stack = Stack(tmp_path_factory.mktemp("e2e") / "state", free_ports())
+    lock(stack.folder)
     yield stack
     stack.down()
 

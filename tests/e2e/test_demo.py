@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from osteon.bus import connect
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_DEIDENTIFIED, IMAGE_HARMONIZED, IMAGE_SET_ASIDE
 from osteon_stack.ports import HOST
+from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 
 Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -30,7 +30,7 @@ def test_each_image_has_the_outcome_it_should_have_and_a_second_run_adds_nothing
     assert first.returncode == 0, first.stdout + first.stderr
     assert "0 places" in first.stdout
     assert report.read_text().count("<img") == 2 * (N_IMAGES - 6)
-    bus = connect(f"{HOST}:{stack.ports.kafka}")
+    bus = connect_bus(stack.folder, stack.ports)
     written = {topic.name: len(bus.read([topic])) for topic in OUTCOMES}
 
     second = osteon(*command)

@@ -1,4 +1,4 @@
-"""A patient is forgotten on a running stack, as docs/how-to/forget-a-patient.md says."""
+"""A patient is forgotten on a running stack, as docs/how-to/forget-a-patient.md says, by who has the least rights."""
 
 import subprocess
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.secrets import identity, site_key
+from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack
 
 Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -43,7 +44,7 @@ def test_a_forgotten_patient_is_gone_from_every_place_and_may_come_again(
     with_both = _objects(stack)
 
     def forget(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        asked = {"OSTEON_SITE_KEY": site_key(stack.folder)}
+        asked = {**common_environment(stack.folder, stack.ports, "forget"), "OSTEON_SITE_KEY": site_key(stack.folder)}
         return osteon("patient", "forget", *arguments, answers="FORGET-4711007\n\n", **asked)
 
     dry = forget("--dry-run")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from osteon.bus import connect
 from osteon.contracts import ImageClassified, ImageHarmonized
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_HARMONIZED
 from osteon.phantom.encoding import encoded
@@ -26,6 +25,7 @@ from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.secrets import site_key
+from osteon_stack.services import connect_bus
 from osteon_stack.stack import Stack
 
 Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -70,7 +70,7 @@ def test_a_switch_and_a_rollback_while_images_come_lose_and_double_none(
     assert n_before < n_switched  # images were taken while the switch ran
     keys = Keys.from_site_key(site_key(stack.folder))
     ours = {image_id(keys, uid) for uid in taken}
-    bus = connect(f"{HOST}:{stack.ports.kafka}")
+    bus = connect_bus(stack.folder, stack.ports)
     harmonized = [ImageHarmonized.FromString(one.value or b"") for one in bus.read([IMAGE_HARMONIZED])]
     classified = [ImageClassified.FromString(one.value or b"") for one in bus.read([IMAGE_CLASSIFIED])]
     assert Counter(one.image_id for one in classified if one.image_id in ours) == Counter(ours)

@@ -11,9 +11,11 @@ import pytest
 from kafka import KafkaProducer
 from tests.dashboards.read import Query, alerts, metric_names, queries
 
+from osteon.bus.login import Brokers
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon_stack.ports import HOST
 from osteon_stack.prometheus import is_installed
+from osteon_stack.secrets import ADMIN, kafka_login
 from osteon_stack.stack import Stack
 
 Osteon = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -45,7 +47,8 @@ def worked(stack: Stack, osteon: Osteon, tmp_path: Path) -> None:
     folder = ("--folder", str(stack.folder), "--report", str(tmp_path / "report.html"))
     told = osteon("demo", *folder, "--n-images", "12", "--seed", "7")
     assert told.returncode == 0, told.stdout + told.stderr
-    producer = KafkaProducer(bootstrap_servers=f"{HOST}:{stack.ports.kafka}")
+    brokers = Brokers((f"{HOST}:{stack.ports.kafka}",), kafka_login(stack.folder, ADMIN))
+    producer = brokers.client(KafkaProducer)
     producer.send(IMAGE_DEIDENTIFIED.name, key=b"nobody", value=b"\xff").get(timeout=30)
     producer.close()
 

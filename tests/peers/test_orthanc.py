@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
-from osteon.bus import connect
 from osteon.contracts import ImageHarmonized, ObjectRef
 from osteon.contracts.topics import IMAGE_HARMONIZED
-from osteon_stack.ports import HOST
 from osteon_stack.seaweedfs import admin_client
+from osteon_stack.services import connect_bus
 from tests.peers.conftest import Peers, Radiograph, Site
 
 Make = Callable[..., list[Radiograph]]
@@ -91,7 +90,7 @@ def made_of(site: Site, uid: str) -> tuple[ObjectRef, ObjectRef]:
 
 
 def harmonized_records(site: Site) -> list[ImageHarmonized]:
-    read = connect(f"{HOST}:{site.stack.ports.kafka}").read([IMAGE_HARMONIZED])
+    read = connect_bus(site.stack.folder, site.stack.ports).read([IMAGE_HARMONIZED])
     return [ImageHarmonized.FromString(one.value or b"") for one in read]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from osteon.bus import Outgoing, connect
+from osteon.bus import Outgoing
 from osteon.bus.dead_letters import Selection, list_all, replay
 from osteon.contracts import Brake, ImageHarmonized, ImageReceived, ObjectRef
 from osteon.contracts.topics import (
@@ -24,6 +24,8 @@ from osteon.contracts.topics import (
     retry_topic,
 )
 from osteon_stack.ports import HOST
+from osteon_stack.secrets import ADMIN, kafka_login
+from osteon_stack.services import connect_bus
 from tests.peers.conftest import Radiograph, Site
 
 Program = Callable[[str], str]
@@ -42,7 +44,7 @@ def made(site: Site, program: Program, call: Call, radiographs: Make) -> ImageHa
     told = call(program("storescu"), "-aec", "OSTEON", *site.dimse, image.path, chest.path)
     assert told.returncode == 0, told.stdout + told.stderr
     assert site.outcomes(image.uid, chest.uid) == {image.uid: "classified", chest.uid: "out-of-scope"}
-    read = connect(f"{HOST}:{site.stack.ports.kafka}").read([IMAGE_HARMONIZED])
+    read = connect_bus(site.stack.folder, site.stack.ports).read([IMAGE_HARMONIZED])
     records = [ImageHarmonized.FromString(one.value or b"") for one in read]
     return next(one for one in records if one.image_id == site.image_id(image.uid))
 
@@ -50,7 +52,7 @@ def made(site: Site, program: Program, call: Call, radiographs: Make) -> ImageHa
 @pytest.fixture(scope="module")
 def troubled(site: Site) -> Iterator[None]:
     """Records that stages could not work, one that was replayed, and the brake of a stage that nobody runs."""
-    bus = connect(f"{HOST}:{site.stack.ports.kafka}")
+    bus = connect_bus(site.stack.folder, site.stack.ports)
     elsewhere = ObjectRef(bucket="elsewhere", key="00/00", sha256="00", size_bytes=1)
     publisher = bus.publisher()
     publisher.publish(Outgoing(IMAGE_RECEIVED, ImageReceived(image_id="kcat", site="local", object=elsewhere)))
@@ -70,7 +72,15 @@ def troubled(site: Site) -> Iterator[None]:
 def test_kcat_reads_a_topic_and_protoc_its_records(
     site: Site, made: ImageHarmonized, program: Program, topic: Topic, call: Call
 ) -> None:
-    read = (program("kcat"), "-C", "-q", "-e", "-b", f"{HOST}:{site.stack.ports.kafka}", "-t", topic.name)
+    login = kafka_login(site.stack.folder, ADMIN)
+    asked = {
+        "bootstrap.servers": f"{HOST}:{site.stack.ports.kafka}",
+        "security.protocol": login.protocol,
+        "sasl.mechanisms": login.mechanism,
+        "sasl.username": login.user,
+        "sasl.password": login.password,
+    }
+    read = (program("kcat"), "-C", "-q", "-e", "-t", topic.name, *(f"-X{key}={value}" for key, value in asked.items()))
     committed = ("-X", "isolation.level=read_committed")
 
     listed = call(*read, *committed, "-o", "beginning", "-f", "%p\t%o\t%S\t%k\t%h\n")
