@@ -92,8 +92,16 @@ def _send_and_strike(sending: Sequence[Sender], striker: Striker, progress: Prog
         sender.start()
     try:
         while (not striker.is_over or any(one.is_alive() for one in sending)) and time.monotonic() < deadline:
-            striker.turn(sum(sender.n_acknowledged for sender in sending))
-            progress.update(acknowledged, completed=sum(sender.n_acknowledged for sender in sending))
+            n_acknowledged = sum(sender.n_acknowledged for sender in sending)
+            n_told = len(striker.struck)
+            striker.turn(n_acknowledged)
+            for struck in striker.struck[n_told:]:  # a line each: a log that is no terminal shows no bars
+                blow = struck.blow
+                progress.console.print(
+                    f"{struck.at_s:5.0f} s  {blow.deed} {blow.part}; {n_acknowledged} of {n_left} acknowledged",
+                    highlight=False,
+                )
+            progress.update(acknowledged, completed=n_acknowledged)
             progress.update(blows, completed=len(striker.struck))
             time.sleep(TURN_S)
     finally:
