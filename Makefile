@@ -16,12 +16,13 @@ BASE ?=
 BUILDER ?=
 SOAK ?=
 KILLS ?=
+HALTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench cluster-test fuzz faults up down status logs proto lock models images bundle clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/streaming ## send radiographs through the whole path and show what came out; IMAGES=folder takes your own
 	$(BIN)/osteon demo $(if $(IMAGES),--images '$(IMAGES)') --seed $(SEED)
@@ -53,8 +54,8 @@ check: .venv/development ## format, lint, types, imports, generated code, lock
 bench: .venv/bench ## measure the path against what the hardware could do; ONLY='ceiling memory', SOAK=10000
 	$(BIN)/python -m bench $(ONLY) $(if $(SOAK),--soak $(SOAK))
 
-faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n KILLS=n
-	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS) --halts 1)
+faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n KILLS=n HALTS=n
+	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS)) $(if $(HALTS),--halts $(HALTS))
 
 cluster-test: .venv/development ## the chart on the cluster of KUBECONFIG, start to finish; TAG=tag of the images, or VALUES=file; IMAGES=n
 	$(BIN)/pytest tests/cluster --capture=no

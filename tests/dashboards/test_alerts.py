@@ -25,6 +25,8 @@ _CAPACITY = 'kubelet_volume_stats_capacity_bytes{namespace="site", persistentvol
 _FREE = 'SeaweedFS_volumeServer_resource{name="/data", type="avail"}'
 _ALL = 'SeaweedFS_volumeServer_resource{name="/data", type="all"}'
 _WAITING = 'osteon_console_waiting_images{stage="accept"}'
+_MEASURED = "osteon_console_measured_timestamp_seconds"
+_LOST = 'osteon_audit_messages_total{outcome="lost"}'
 _DEAD = 'osteon_console_images{site="north", state="dead-letter"}'
 _RECORDS = 'osteon_stage_records_total{stage="accept", outcome="dead-letter"}'
 _END = 'osteon_tls_certificate_end_seconds{file="/etc/tls.crt"}'
@@ -51,7 +53,10 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
         [_ALL_STAGES],
     ),
     "OsteonPartDown": ([{_UP: "1x50 0x50"}], [{_UP: "1x100"}, {'up{job="somebody-elses"}': "0x100"}]),
-    "OsteonConsoleSilent": ([{'up{job="console"}': "1x100"}], [{_WAITING: "0x100"}]),
+    "OsteonConsoleSilent": (
+        [{'up{job="console"}': "1x100"}, {_WAITING: "3x100", _MEASURED: "0+60x40 2400x60"}],
+        [{_WAITING: "0x100", _MEASURED: "0+60x100"}],
+    ),
     "OsteonNotReady": (
         [{'osteon_ready{part="store", pod="a"}': "1x100", 'osteon_ready{part="store", pod="b"}': "0x100"}],
         [{'osteon_ready{part="store"}': "1x95 0x5"}, {'osteon_ready{part="brake"}': "0x100"}],
@@ -74,6 +79,10 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
             {'SeaweedFS_volumeServer_io_quarantine{kind="volume"}': "1x100"},
         ],
         [{"SeaweedFS_volumeServer_storage_io_error_total": "4x100"}],
+    ),
+    "OsteonAuditLost": (
+        [{_LOST: "0x50 1x50"}],
+        [{_LOST: "7x100", 'osteon_audit_messages_total{outcome="kept"}': "0+1x100"}],
     ),
     "OsteonCertificateEnds": ([{_END: f"{13 * DAY_S}x100"}], [{_END: f"{30 * DAY_S}x100"}]),
 }

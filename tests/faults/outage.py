@@ -47,6 +47,14 @@ class Outage:
     server: str
     away_s: float
     parts: dict[str, Kept]
+    is_well: bool
+
+    @property
+    def fallen(self) -> list[str]:
+        """Parts but the server that ended meanwhile, and all that were not there in the end."""
+        ended = [part for part, held in self.parts.items() if held.n_restarts and part != self.server]
+        gone = [part for part, held in self.parts.items() if held.after is None and part not in ended]
+        return ended + gone + ([] if self.is_well else ["the stack"])
 
 
 def main() -> int:
@@ -71,7 +79,10 @@ def main() -> int:
     )
     told = {"command": " ".join(sys.argv[1:]), "outages": [asdict(one) for one in outages], "account": asdict(account)}
     given.out.write_text(json.dumps(told, indent=2) + "\n")
-    is_right = account.is_right and not growing
+    fallen = [f"{part} (without {one.server})" for one in outages for part in one.fallen]
+    if fallen:
+        screen.print(f"[red]ended or not ready again: {', '.join(fallen)}[/]", highlight=False)
+    is_right = account.is_right and not growing and not fallen
     if is_right and not given.keep:
         shutil.rmtree(folder)
     else:
@@ -104,14 +115,14 @@ def _outage(
     for sender in sending:
         sender.start()
     during = _hold_down(stack, server, for_s)
-    _wait_until_well(stack)
+    is_well = _is_well_again(stack)
     for sender in sending:
         sender.join(SENT_WITHIN_S)
         sender.give_up.set()
     account = _accounted(stack, sent)
     time.sleep(REST_S)
     meanwhile = {part: n - restarts.get(part, 0) for part, n in _restarts(stack).items()}
-    return Outage(server, for_s, kept(before, during, count(stack), meanwhile)), account
+    return Outage(server, for_s, kept(before, during, count(stack), meanwhile), is_well), account
 
 
 def _hold_down(stack: Stack, server: str, for_s: float) -> list[dict[str, Count]]:
@@ -135,10 +146,14 @@ def _kill_group(pid: int) -> None:
         return  # the supervisor has not noticed yet
 
 
-def _wait_until_well(stack: Stack) -> None:
+def _is_well_again(stack: Stack) -> bool:
+    """Whether all parts are ready within `BACK_WITHIN_S`."""
     deadline = time.monotonic() + BACK_WITHIN_S
-    while not all(state.is_well for state in read_states(stack.folder).values()) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if all(state.is_well for state in read_states(stack.folder).values()):
+            return True
         time.sleep(TURN_S)
+    return False
 
 
 def _send(stack: Stack, images: Sequence[Radiograph], sent: Sequence[Radiograph]) -> Account:
@@ -176,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.outage",
         description=__doc__,
-        epilog="exit code: 0 if nothing was lost or doubled and no part grew, else 1",
+        epilog="exit code: 0 if nothing was lost or doubled, no part grew, and no other part ended; else 1",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", type=int, default=25, help="radiographs before, and during each outage (25)")

@@ -36,7 +36,8 @@ def show(result: Result, screen: Console) -> None:
     for name, meaning in FAULTS.items():
         for one in getattr(account, name)[:MANY]:
             screen.print(f"  {name.replace('_', ' ')} ({meaning}): {one}", highlight=False)
-    screen.print(f"[bold {'green' if account.is_right else 'red'}]{verdict(account)}[/]", highlight=False)
+    blows = f"{len(result.struck)} of {result.n_planned} blows, {len(result.gone)} parts not ready again after them"
+    screen.print(f"[bold {'green' if result.is_right else 'red'}]{verdict(account)}[/]; {blows}", highlight=False)
 
 
 def document(result: Result, command: str, seed: int) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def document(result: Result, command: str, seed: int) -> dict[str, Any]:
         "account": asdict(result.account),
         "sending_s": result.sending_s,
         "whole_s": result.whole_s,
+        "n_planned": result.n_planned,
         "blows": [_row(struck) for struck in result.struck],
     }
 

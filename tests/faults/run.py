@@ -38,12 +38,23 @@ STALLED_AFTER_S = 150.0  # without a new outcome: longer than any wait of a stag
 
 @dataclass(frozen=True)
 class Result:
-    """What was done, what came of it, and how long it took, in seconds."""
+    """What was done of what was planned, what came of it, and how long it took, in seconds."""
 
     account: Account
+    n_planned: int
     struck: Sequence[Struck]
     sending_s: float
     whole_s: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether each image is accounted for, every planned blow fell, and every part came back."""
+        return self.account.is_right and len(self.struck) == self.n_planned and not self.gone
+
+    @property
+    def gone(self) -> list[Struck]:
+        """The blows after which a part was not ready again."""
+        return [struck for struck in self.struck if struck.ready_after_s is None]
 
 
 def run(stack: Stack, n_images: int, seed: int, force: Force, screen: Console) -> Result:
@@ -60,7 +71,7 @@ def run(stack: Stack, n_images: int, seed: int, force: Force, screen: Console) -
         striker = Striker(stack, blows, n_images, operator, random.Random(seed))
         sending_s = _send_and_strike(sending, striker, progress)
         made_up = settled(stack, images, read_logs(logs), progress)
-    return Result(made_up, striker.struck, round(sending_s, 1), round(time.monotonic() - began, 1))
+    return Result(made_up, len(blows), striker.struck, round(sending_s, 1), round(time.monotonic() - began, 1))
 
 
 def settled(stack: Stack, images: Sequence[Radiograph], log: Sequence[Entry], progress: Progress) -> Account:

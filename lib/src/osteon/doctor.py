@@ -92,7 +92,8 @@ def _locked(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     if settings.kafka_security.endswith("SSL"):
         yield from ((address.strip(), settings.kafka_ca) for address in settings.kafka_servers.split(","))
     if settings.store_is_secure:
-        yield settings.store_endpoint, settings.store_ca
+        has_port = settings.store_endpoint.rpartition(":")[2].isdigit()
+        yield settings.store_endpoint if has_port else f"{settings.store_endpoint}:443", settings.store_ca
     if settings.triton_is_secure:
         yield settings.triton_url, settings.triton_ca
 

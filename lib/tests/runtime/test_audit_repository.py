@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -74,9 +75,12 @@ class Repository:
         self._listening.close()
         self.hang_up()
 
+    def image_ids(self) -> list[str]:
+        bodies = [fromstring(message.partition("\ufeff")[2]) for message in self.messages]
+        return [body[-1].attrib["ParticipantObjectID"] for body in bodies]
+
     def has(self, *image_ids: str) -> Callable[[], bool]:
-        return lambda: [fromstring(message.partition("\ufeff")[2])[-1].attrib["ParticipantObjectID"]
-                        for message in self.messages] == list(image_ids)  # fmt: skip
+        return lambda: self.image_ids() == list(image_ids)
 
 
 @contextmanager
@@ -240,7 +244,51 @@ def test_a_message_goes_by_udp_as_one_datagram(tmp_path: Path) -> None:
     assert HEADER.fullmatch(datagram.decode()) is not None
 
 
-def test_a_full_disk_costs_the_repository_a_message_and_the_log_has_it(
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow: writing fails as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_costs_what_it_does_not_take_and_the_sender_lives_on(
+    often: None, unused_port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost_before, kept_before = counted("lost"), counted("kept")
+    with sending_audits(settings(f"tcp://127.0.0.1:{unused_port}", tmp_path), "test"):
+        with full_disk():
+            tell("1", "2")
+            assert eventually(lambda: counted("lost") == lost_before + 2)
+        tell("3")
+        assert eventually(lambda: counted("kept") == kept_before + 1)
+        with repository(port=unused_port) as there:
+            tell("4")
+            assert eventually(lambda: "4" in there.image_ids())
+
+    assert {"3", "4"} <= set(there.image_ids())
+    assert "audit message is in the log alone" in caplog.messages
+    caplog.clear()
+
+
+@pytest.mark.parametrize("name", ["1-1.audit", "9-9.audit"])
+def test_a_kept_file_that_cannot_be_read_is_told_of_and_holds_up_nothing(
+    often: None, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (tmp_path / name).mkdir()  # not even root reads a folder as a file
+    with repository() as there, sending_audits(settings(f"tcp://127.0.0.1:{there.port}", tmp_path), "test"):
+        tell("1", "2")
+        assert eventually(there.has("1", "2"))
+
+    assert caplog.messages.count("kept audit messages can't be read or deleted: look at their owner and mode") == 1
+    assert "audit repository is away, messages are kept" not in caplog.messages
+    caplog.clear()
+
+
+def test_too_many_kept_messages_cost_the_repository_the_next_one_and_the_log_has_it(
     unused_port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("osteon.runtime.kept_audits.MOST_BYTES", -1)

@@ -127,6 +127,8 @@ def grant_rights(
         raise Fatal(f"{passwords} holds no password of {', '.join(RIGHTS)}: write each into a file of that name")
     _bus().grant({name: file.read_text().strip() for name, file in found.items()}, read_settings(Settings).site)
     Console().print(f"{len(found)} users have their rights: {', '.join(found)}")
+    if left := RIGHTS.keys() - found.keys():
+        Console().print(f"no file, and so nothing was done for: {', '.join(sorted(left))}")
 
 
 @topics.command("wait")

@@ -16,7 +16,7 @@ from osteon.bus.record import Place
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
-__all__ = ["check", "committed", "probe", "provision"]
+__all__ = ["check", "committed", "offsets", "probe", "provision"]
 
 MINUTE_MS = 60_000
 SETTLING_S = 30.0
@@ -80,7 +80,8 @@ def _begin_readers(admin: KafkaAdminClient, topic: Topic) -> None:
     """Offsets 0 for readers that have none, where nothing was ever written: anywhere else 0 could be a loss."""
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     for group in topic.readers:
-        missing = _missing(admin, group, parts)
+        known = offsets(admin, group, parts)
+        missing = [part for part in parts if part not in known]
         if not missing:
             continue
         ends = admin.list_partition_offsets(dict.fromkeys(missing, OffsetSpec.LATEST))
@@ -92,9 +93,12 @@ def _begin_readers(admin: KafkaAdminClient, topic: Topic) -> None:
             raise Fatal(f"offsets of {group} in {topic.name} were not set ({', '.join(wrong)}): stop it, try again")
 
 
-def _missing(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> list[TopicPartition]:
+def offsets(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The committed offsets of a group, of those partitions where it has one."""
+    if not parts:
+        return {}
     known = admin.list_group_offsets({group: list(parts)})[group]
-    return [part for part in parts if part not in known or known[part].offset < 0]
+    return {part: known[part].offset for part in parts if part in known and known[part].offset >= 0}
 
 
 def probe(brokers: Brokers) -> None:
@@ -112,12 +116,10 @@ def committed(brokers: Brokers, group: str, topic: Topic) -> dict[Place, int]:
     parts = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     try:
         with brokers.client(KafkaAdminClient) as admin:
-            known = admin.list_group_offsets({group: parts})[group]
+            known = offsets(admin, group, parts)
     except KafkaError as error:
         raise Passing("bus", f"the offsets of {group} can't be asked: {type(error).__name__}: {error}") from None
-    return {
-        (part.topic, part.partition): known[part].offset for part in parts if part in known and known[part].offset >= 0
-    }
+    return {(part.topic, part.partition): offset for part, offset in known.items()}
 
 
 def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:
@@ -139,7 +141,8 @@ def _differences(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[s
         yield from _topic(admin, topic, known[topic.name]["partitions"])
         parts = [TopicPartition(topic.name, one["partition_index"]) for one in known[topic.name]["partitions"]]
         for group in topic.readers:
-            missing = [str(part.partition) for part in _missing(admin, group, parts)]
+            begun = offsets(admin, group, parts)
+            missing = [str(part.partition) for part in parts if part not in begun]
             if missing:
                 yield (
                     f"{group} has no offset in {topic.name}, partitions {', '.join(missing)}: if it never ran, "

@@ -14,6 +14,7 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
+from osteon.bus.kafka_topics import offsets
 from osteon.bus.login import Brokers
 from osteon.contracts.topic_rights import RIGHTS, Rights
 from osteon.errors import Passing
@@ -37,7 +38,9 @@ def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
     except KafkaError as error:
         raise Passing("bus", f"Kafka's users can't be made: {brokers.why(error)}") from None
     if failed or refused:
-        raise Passing("bus", f"Kafka made neither users {', '.join(failed)} nor {len(refused)} rights; try again")
+        why = "; ".join(sorted({*failed.values(), *(error.__name__ for error in refused)}))
+        told = f"Kafka did not make {len(failed)} users and {len(refused)} rights: {why}"
+        raise Passing("bus", f"{told}. Try again; if it stays, see whether this user may make users and ACLs")
 
 
 def missing_for(brokers: Brokers, allowed: Rights) -> list[str]:
@@ -52,10 +55,10 @@ def missing_for(brokers: Brokers, allowed: Rights) -> list[str]:
             missing = sorted(topics.keys() - seen)
             consumed = [one for one in topics.values() if allowed.stage in one.readers and one.name in seen]
             parts = [TopicPartition(one.name, number) for one in consumed for number in range(one.partitions)]
-            known = admin.list_group_offsets({allowed.stage: parts})[allowed.stage] if parts else {}
+            known = offsets(admin, allowed.stage, parts)
     except KafkaError as error:
         raise Passing("bus", f"Kafka can't be asked: {brokers.why(error)}") from None
-    unread = {part.topic for part in parts if part not in known or known[part].offset < 0}
+    unread = {part.topic for part in parts if part not in known}
     return missing + [f"offsets in {name}" for name in sorted(unread)]
 
 

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from osteon.errors import Fatal
 from osteon.runtime import audit, logs, metrics
@@ -95,7 +95,8 @@ class _Sender:
         while not self._waiting.empty():
             if message := self._waiting.get_nowait():
                 self._keep(message)
-        self._kept.close()
+        with suppress(OSError):  # a full disk: what it did not take was counted as lost
+            self._kept.close()
 
     def _run(self) -> None:
         while True:

@@ -76,4 +76,5 @@ OVERDUE = Gauge("osteon_console_overdue_images", "Images that wait for a stage l
 OLDEST_WAITING_SECONDS = Gauge(
     "osteon_console_oldest_waiting_seconds", "Age of the oldest image that waits for a stage; 0 for none (s)", ["stage"]
 )
+MEASURED_TIMESTAMP = Gauge("osteon_console_measured_timestamp_seconds", "When the console last counted (s since 1970)")
 READ_OFFSETS = Gauge("osteon_console_read_offsets", "Offsets of a topic that the console has read", ["topic"])

@@ -147,8 +147,10 @@ class S3Store(Store):
             # A key for each process and thread: of two that probe at once, neither may delete what is the other's.
             probe = refer(bucket, f"{self._probe_key}-{threading.get_ident()}", data, "text/plain")
             self._write(probe, data)
-            self._fetch(probe)
-            self.delete(probe)  # what is nearly full shall not be filled by this
+            try:
+                self._fetch(probe)
+            finally:
+                self.delete(probe)  # what is nearly full shall not be filled by this
         failed = list(self._unread.items())
         for bucket, unread in failed:
             if unread.is_waited_for(self._clock()):

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from osteon.runtime import logs, metrics
 from osteon_console.query import WAITED_FOR, is_overdue
@@ -24,14 +24,17 @@ REST = 20  # times as long as it took: counting a table of millions takes second
 
 
 def measure_for_ever(engine: Engine, deadline_s: float, stop: threading.Event) -> None:
-    """Look every `EVERY_S`, or more rarely where a look takes long, until `stop`."""
+    """Look every `EVERY_S`, or more rarely where a look takes long, until `stop`.
+
+    While the database does not answer the figures stay as they were: their timestamp tells how old they are.
+    """
     took_s = 0.0
     while not stop.wait(max(EVERY_S, REST * took_s)):
         began_s = time.monotonic()
         try:
             with engine.connect() as connection:
                 measure(connection, time.time(), deadline_s)
-        except OperationalError:
+        except SQLAlchemyError:  # its text may hold what was stored
             LOGGER.warning("the database was not asked for figures: it does not answer")
         took_s = time.monotonic() - began_s
 
@@ -45,6 +48,8 @@ def measure(connection: Connection, now_s: float, deadline_s: float) -> None:
         oldest_us[state] = min(first_us, oldest_us.get(state, first_us))
         if is_above is not None:
             sides[site, "above" if is_above else "below"] += n_images
+    for gauge in (metrics.IMAGES, metrics.FINDINGS):
+        gauge.clear()  # a site whose images were all forgotten is told of no more
     for site in {site for site, _ in by_site}:
         for state in (*OPEN, *ENDED):
             metrics.IMAGES.labels(site, state).set(by_site[site, state])
@@ -59,3 +64,4 @@ def measure(connection: Connection, now_s: float, deadline_s: float) -> None:
         metrics.OLDEST_WAITING_SECONDS.labels(stage).set(max(0.0, oldest_s))
     for topic, n_read in connection.execute(_READ):
         metrics.READ_OFFSETS.labels(topic).set(n_read)
+    metrics.MEASURED_TIMESTAMP.set(now_s)
