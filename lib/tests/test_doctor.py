@@ -40,6 +40,12 @@ def test_a_store_that_refuses_does_not_hide_the_rest(whole: dict[str, object]) -
     assert "OSTEON_STORE_" in told["store"]
 
 
+def test_a_store_of_https_may_be_named_without_its_port(whole: dict[str, object]) -> None:
+    told = troubles(**whole | {"store_endpoint": "127.0.0.1", "store_is_secure": True})
+
+    assert "whether TLS is on" in told["certificate of 127.0.0.1:443"]
+
+
 def test_a_server_without_a_certificate_is_told(whole: dict[str, object]) -> None:
     told = troubles(**whole, triton_is_secure=True, store_is_secure=True)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osteon.imaging.intensity import DECILES, change, foreground, landmarks, standard_scale, standardize
+from osteon.imaging.intensity import DECILES, changed_share, foreground, landmarks, standard_scale, standardize
 
 PICTURE = np.random.default_rng(3).gamma(2.0, 1.0, (60, 40)).astype(np.float32)
 
@@ -70,6 +70,6 @@ def test_what_only_changes_brightness_and_contrast_is_no_change() -> None:
     low, *_, high = landmarks(PICTURE[::4, ::4])
     stretched = np.clip((PICTURE - low) / (high - low), 0, 1).astype(np.float32)
 
-    assert change(PICTURE * 40 + 3, stretched) == pytest.approx(0.0, abs=1e-4)
-    assert change(PICTURE, 1 - stretched) > 0.2
-    assert change(np.ones_like(PICTURE), np.zeros_like(PICTURE)) == 0
+    assert changed_share(PICTURE * 40 + 3, stretched) == pytest.approx(0.0, abs=1e-4)
+    assert changed_share(PICTURE, 1 - stretched) > 0.2
+    assert changed_share(np.ones_like(PICTURE), np.zeros_like(PICTURE)) == 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DECILES", "change", "foreground", "landmarks", "standard_scale", "standardize"]
+__all__ = ["DECILES", "changed_share", "foreground", "landmarks", "standard_scale", "standardize"]
 
 Pixels = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ def standardize(pixels: Pixels, source: Values, target: Values) -> Pixels:
     return np.interp(pixels, strictly, target).astype(np.float32)
 
 
-def change(before: Pixels, after: Pixels) -> float:
+def changed_share(before: Pixels, after: Pixels) -> float:
     """How much harmonization changed an image beyond brightness and contrast: a share of the scale, 0 to 1.
 
     `before` (y, x), in any linear unit, is stretched so that the ends of its foreground (`landmarks`) are 0 and 1;

@@ -11,7 +11,7 @@ from osteon.imaging.derived import derived_dicom
 from osteon.imaging.dicom import read_dataset, read_image
 from osteon.imaging.geometry import to_reference
 from osteon.imaging.image import Image
-from osteon.imaging.intensity import change
+from osteon.imaging.intensity import changed_share
 from osteon.release import Card, Releases, Triton
 from osteon.runtime import Settings, metrics
 from osteon.store import Store
@@ -40,7 +40,7 @@ def make_stage(settings: Settings, store: Store, releases: Releases, triton: Tri
         original = read_dataset(store.get(message.object, "images"))
         reference = to_reference(read_image(original), release_set.harmonizer.geometry)
         harmonized = harmonize(reference, release_set.harmonizer, triton)
-        changed = change(reference.pixels, harmonized.pixels)
+        changed = changed_share(reference.pixels, harmonized.pixels)
         metrics.HARMONIZED_CHANGE.labels(message.site).observe(changed)
         derived = derived_dicom(original, harmonized, role="harmonized", release_set=release_set.id)
         record = ImageHarmonized(

@@ -1,7 +1,7 @@
 """Bounds on peers that have connected and not yet asked for an association: how many of them a process serves.
 
 Each takes a thread or two until it has shaken hands (TLS) and asked, or its time is over. Those that asked are bounded
-by the number of associations; a thousand that stay silent were bounded by nothing.
+by the number of associations; those that stay silent, by this alone.
 """
 
 import contextlib

@@ -32,7 +32,7 @@ def prune_inbox(
     older_than: Annotated[str, typer.Option("--older-than", help="Their least age, e.g. 90d, 12h or 30m.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
 ) -> None:
-    """Delete old originals that have their outcome and that no dead letter needs; say what is kept and why.
+    """Delete old originals that accept has finished with and that no dead letter needs; say what is kept and why.
 
     For example: osteon inbox prune --older-than 90d --dry-run
     """

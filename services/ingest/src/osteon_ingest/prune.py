@@ -1,6 +1,6 @@
 """Prune the inbox: delete sealed originals of an age that nobody needs any more, and say which are kept and why.
 
-What was promised to a sender keeps its outcome: an original goes only when accept has finished its record, accept
+Nothing that still needs an original loses it: one goes only when accept has finished its record, accept
 remembers the image, and no dead letter would need it for a replay (`needs.py`).
 
 1. List the inbox.
