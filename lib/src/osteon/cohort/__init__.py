@@ -6,4 +6,7 @@ nodes.py     72 sites into 3 to 6 nodes: even, skewed, by vendor
 problem.py   what is wrong with a data set, with file, line and way out
 picture.py   one file: its size, spacing, hashes and pixels, whatever it claims
 measure.py   every file of a table once, in parallel
+tabular.py   anybody's table: CSV however it was saved, Excel, SAS, SPSS, Stata
+column_map.py   which of its columns means what
+readers/     one data set a file
 """

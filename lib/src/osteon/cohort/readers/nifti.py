@@ -1,0 +1,79 @@
+"""Any folder of NIfTI files with a table of subjects: `participants.tsv` of BIDS, or a table of one's own.
+
+A file belongs to the subject whose id is a part of its path, as in `sub-01/anat/sub-01_T1w.nii.gz`. Files that by
+their name are masks (`seg`, `mask`, `label`) are no cases. A table that names files is read as a manifest.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from osteon.cohort.column_map import guess, mapped
+from osteon.cohort.picture import VOLUMES
+from osteon.cohort.problem import Problem
+from osteon.cohort.readers import manifest
+from osteon.cohort.readers.found import Found, NotThisDataSet, files_below, table_of
+from osteon.cohort.table import SCHEMA, Description
+
+__all__ = ["is_here", "read"]
+
+MASK = re.compile(r"(^|[^a-z])(seg|mask|label|labels|segmentation|brainmask|lesion)([^a-z]|$)", re.IGNORECASE)
+
+
+def is_here(folder: Path) -> bool:
+    """Whether there are NIfTI files, and a table beside them."""
+    return manifest.is_here(folder) and next(files_below(folder, *VOLUMES), None) is not None
+
+
+def read(folder: Path, table: Path | None = None) -> Found:
+    """The volumes of the subjects that a table names; raises NotThisDataSet without files, table or subjects in it."""
+    path = manifest.the_table(folder, table)
+    tabular = manifest.opened(path)
+    known = guess(tabular.table)
+    if "path" in known.columns:
+        return manifest.from_table(folder, path.name, tabular, known)
+    if "patient" not in known.columns:
+        raise NotThisDataSet(f"no column of {path.name} names subjects or files: say which with --map patient=…")
+    subjects = mapped(tabular.table, known)
+    files = [name for name in files_below(folder, *VOLUMES) if not MASK.search(Path(name).name.split(".")[0])]
+    if not files:
+        raise NotThisDataSet(f"{folder.name} holds no .nii and no .nii.gz")
+    rows: list[dict[str, object]] = []
+    problems: list[Problem] = []
+    by_part: dict[str, list[str]] = {}
+    for name in files:
+        for part in _parts(name):
+            by_part.setdefault(part, []).append(name)
+    taken: set[str] = set()
+    for line, subject in enumerate(subjects.iter_rows(named=True), tabular.first_line):
+        ids = str(subject["patient"]).lower()
+        own = by_part.get(ids) or by_part.get(f"sub-{ids}") or []
+        if not own:
+            problems.append(Problem("missing", path.name, line, "no file has this subject in its path",
+                                    "copy the subject's files, or remove the line"))  # fmt: skip
+        taken |= set(own)
+        rows += [{**subject, "case": _case(name), "path": name, "modality": "MR"} for name in own]
+    problems += [
+        Problem("not-listed", name, says=f"{path.name} does not name this subject", way_out="add a line for it")
+        for name in sorted(set(files) - taken)
+    ]
+    described = Description(
+        folder.name, labels=tuple(dict.fromkeys(known.labels.values())), source=f"{path.name} ({tabular.understood_as})"
+    )
+    described = described if "site" in known.columns else replace(described, site_is="")
+    found = table_of(rows)
+    return Found(found.select(*SCHEMA, pl.exclude(*SCHEMA)), described, folder, problems)
+
+
+def _parts(name: str) -> set[str]:
+    """What an id in a path may be: a folder, or what stands before a mark in the file's name."""
+    path = Path(name)
+    stem = path.name.split(".")[0]
+    starts = {stem[: mark.start()] for mark in re.finditer(r"[_\-]", stem)}
+    return {part.lower() for part in (*path.parts[:-1], stem, *starts) if part}
+
+
+def _case(name: str) -> str:
+    return re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE)

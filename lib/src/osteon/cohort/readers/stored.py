@@ -1,0 +1,88 @@
+"""What the site's ingest has stored: the records of `osteon.image.deidentified`, whose images lie in the object store.
+
+Patients are pseudonyms already, and site, geometry and hashes stand in each record, so that no image is opened. Records
+tell no label; a table of labels is joined by image id with `osteon cohort import stored --table`.
+"""
+
+from collections.abc import Callable, Iterable
+
+import polars as pl
+
+from osteon.bus.wire import Bus
+from osteon.cohort.problem import Problem
+from osteon.cohort.readers.found import table_of
+from osteon.cohort.table import Description
+from osteon.contracts import ObjectRef
+from osteon.contracts.topics import IMAGE_DEIDENTIFIED
+from osteon.store import Store
+from osteon.v1.image_pb2 import ImageDeidentified
+
+__all__ = ["DESCRIPTION", "object_bytes", "of_records", "on_the_bus"]
+
+VIEWS = {"AP": "AP", "PA": "AP", "LL": "lateral", "RL": "lateral"}
+DESCRIPTION = Description(
+    "stored", source="osteon.image.deidentified", spacing_rule="as the header tells",
+    notes=("labels come from a table of one's own", "paths are objects of the site's store"),
+)  # fmt: skip
+
+
+def on_the_bus(bus: Bus) -> list[ImageDeidentified]:
+    """All records that are committed now, oldest first. Raises Passing."""
+    tail = bus.tail(IMAGE_DEIDENTIFIED)
+    try:
+        records = []
+        while more := tail.more():
+            records += [ImageDeidentified.FromString(record.value) for record in more if record.value]
+        return records
+    finally:
+        tail.close()
+
+
+def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list[Problem]]:
+    """A row for each image, by its latest record; pictures that came twice are named."""
+    latest = {record.image_id: record for record in records}
+    problems = [
+        Problem(
+            "twice",
+            record.image_id,
+            says=f"it has the pixels of {record.same_pixels_as}",
+            way_out="nothing: splits keep both on one side",
+        )
+        for record in latest.values()
+        if record.same_pixels_as
+    ]
+    return table_of(_row(record) for record in latest.values()), problems
+
+
+def object_bytes(store: Store) -> Callable[[str], bytes]:
+    """Reads `s3://bucket/key` from a store; the key of a stored image is its hash, which is checked."""
+
+    def read(path: str) -> bytes:
+        bucket, _, key = path.removeprefix("s3://").partition("/")
+        listed = next((one for one in store.list(bucket, key) if one.key == key), None)
+        if listed is None:
+            raise FileNotFoundError(path)
+        return store.get(ObjectRef(bucket=bucket, key=key, sha256=key.rsplit("/", 1)[-1], size_bytes=listed.size_bytes))
+
+    return read
+
+
+def _row(record: ImageDeidentified) -> dict[str, object]:
+    told = record.acquisition
+    return {
+        "case": record.image_id,
+        "patient": record.patient or record.image_id,
+        "site": record.site or None,
+        "family": told.device or None,
+        "modality": told.modality or None,
+        "view": VIEWS.get(told.view.upper(), "other") if told.view else None,
+        "side": told.laterality if told.laterality in ("R", "L") else None,
+        "body_part": told.body_part.upper() or None,
+        "spacing_y_mm": told.row_spacing_mm or None,
+        "spacing_x_mm": told.column_spacing_mm or None,
+        "height": told.rows or None,
+        "width": told.columns or None,
+        "path": f"s3://{record.object.bucket}/{record.object.key}",
+        "sha256": record.object.sha256 or None,
+        "pixels_sha256": record.pixel_sha256 or None,
+    }
