@@ -12,6 +12,11 @@ encoding.py     stored pixels → the transfer syntax of a site
 presets.py      which cohorts there are, by number, label and purpose
 plan.py         who is imaged where and when: the rows of a cohort, without making an image
 register.py     what registers know of the patients: dated diagnoses, drugs, operations
+render.py       one row of a plan → its image and its truth
+make.py         a plan → files, tables and a card
+stream.py       a plan → samples, without files
+subject.py      a row of a plan → whom the register knows
+commands.py     `osteon cohort make`
 cohort.py       a folder of files, sound and broken, with a manifest of what each should come to
 
 The cohort shows that the machinery works. It is never evidence about patients.

@@ -1,0 +1,265 @@
+"""Make a digital cohort: DICOM files, the table of cases, the register's long table, and a card.
+
+    cohort.parquet  cohort.csv      one row an image (osteon.cohort.table), further columns say what was drawn
+    register.parquet  register.csv  what registers know of the patients
+    card.json  README.md            how the cohort was made, and what its counts are
+    images/<site>/<case>.dcm        as the site stores it, compressed without loss
+    truth/<case>.npz                masks, axis, and the image without noise, where asked for
+
+A run that was ended goes on where it stopped: each finished image is a line of `journal.jsonl`.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from osteon.cohort.table import Description, write_cohort
+from osteon.errors import Fatal
+from osteon.imaging.dicom import pixel_spacing_mm
+from osteon.imaging.stored import decode, pixel_sha256
+from osteon.phantom.encoding import encoded
+from osteon.phantom.plan import Plan, Row
+from osteon.phantom.presets import Equipment, preset_named
+from osteon.phantom.register import World, register
+from osteon.phantom.render import Rendered, Size, all_sites, planned_sites, render
+from osteon.phantom.subject import subject_of
+
+__all__ = ["Design", "Made", "make_cohort", "plan_of", "summary"]
+
+NAME = "phantom-1"  # the calibration of patients, physics and sites; a new one gets a new name
+CHUNK = 8  # images a process takes at a time
+WARNING = "Made by a program. It shows that machinery works and how methods rank; it is no evidence about patients."
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a cohort follows from: two runs of one design give the same bytes. 0 stands for all."""
+
+    preset: str = "federated"
+    n_patients: int = 0
+    n_sites: int = 0
+    seed: int = 0
+    size: Size = "crop"
+    equipment: Equipment = "independent"
+    world: World = "independent"
+    has_truth: bool = True
+    made_as: str = NAME
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the design."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many images were made now, and how many lay there already."""
+
+    n_new: int
+    n_before: int
+
+
+def plan_of(design: Design) -> Plan:
+    """The rows of a design. Raises Fatal for one that can't be made."""
+    try:
+        sites = planned_sites(all_sites(design.n_sites))
+    except ValueError as error:
+        raise Fatal(str(error)) from None
+    return Plan(preset_named(design.preset), sites, design.seed, design.n_patients, design.equipment)
+
+
+def summary(design: Design) -> dict[str, object]:
+    """Counts of the plan, known before an image is made."""
+    rows = list(plan_of(design))
+    return {
+        "images": len(rows),
+        "patients": len({(row.purpose, row.patient) for row in rows}),
+        "sites": len({row.site for row in rows}),
+        "labels": dict(Counter(row.label for row in rows if row.image == 0)),
+        "views": dict(Counter(row.view for row in rows)),
+        "purposes": dict(Counter(row.purpose for row in rows)),
+        "first": min(row.date for row in rows).isoformat(),
+        "last": max(row.date for row in rows).isoformat(),
+    }
+
+
+def make_cohort(
+    design: Design, folder: Path, *, n_processes: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Made:
+    """Writes the cohort to a folder, and goes on where an earlier run stopped.
+
+    `n_processes` of 0 takes one for each core. `progress` is called with (images there, images in all). Raises Fatal
+    where the folder holds a cohort of another design.
+    """
+    plan = plan_of(design)
+    _claim(folder, design)
+    done = _journal(folder)
+    todo = [row for row in plan if row.case_id not in done]
+    n_before = len(plan) - len(todo)
+    with (folder / "journal.jsonl").open("a") as journal:
+        for n_new, entry in enumerate(_made(todo, design, folder, n_processes), start=1):
+            journal.write(json.dumps(entry) + "\n")
+            journal.flush()
+            done[str(entry["case"])] = entry
+            if progress is not None:
+                progress(n_before + n_new, len(plan))
+    _write_tables(plan, design, folder, done)
+    return Made(len(todo), n_before)
+
+
+def _claim(folder: Path, design: Design) -> None:
+    """Notes the design in the folder, or finds it noted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "design.json"
+    if note.exists():
+        if json.loads(note.read_text()) != asdict(design):
+            raise Fatal(f"{folder} holds a cohort of another design (see {note.name}): name another folder")
+    elif any(folder.iterdir()):
+        raise Fatal(f"{folder} is not empty and holds no digital cohort: name another folder")
+    else:
+        note.write_text(json.dumps(asdict(design), indent=2) + "\n")
+
+
+def _journal(folder: Path) -> dict[str, dict[str, Any]]:
+    """What was finished: entries whose file is there. A line cut off by an end counts as none."""
+    found = {}
+    path = folder / "journal.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if (folder / entry["path"]).is_file():
+            found[entry["case"]] = entry
+    if path.exists():
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in found.values()))
+    return found
+
+
+def _made(rows: list[Row], design: Design, folder: Path, n_processes: int) -> Iterator[dict[str, Any]]:
+    n_processes = min(n_processes or os.cpu_count() or 1, max(1, len(rows) // CHUNK))
+    work = _Work(design.size, design.has_truth, str(folder))
+    if n_processes == 1:
+        yield from map(work, rows)
+        return
+    with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
+        yield from pool.map(work, rows, chunksize=CHUNK)
+
+
+@dataclass(frozen=True)
+class _Work:
+    size: Size
+    has_truth: bool
+    folder: str
+
+    def __call__(self, row: Row) -> dict[str, Any]:
+        """Makes and writes one image; gives its row of the table."""
+        made = render(row, self.size)
+        path = Path("images", row.site, f"{row.case_id}.dcm")
+        entry = _entry(made, path.as_posix())
+        content = encoded(made.dataset, made.transfer_syntax)
+        entry["sha256"] = hashlib.sha256(content).hexdigest()
+        if self.has_truth:
+            _write_truth(made, Path(self.folder, "truth", f"{row.case_id}.npz"))
+        _write(Path(self.folder) / path, content)
+        return entry
+
+
+def _entry(made: Rendered, path: str) -> dict[str, Any]:
+    row, dataset = made.row, made.dataset
+    spacing = pixel_spacing_mm(dataset)
+    return {
+        "case": row.case_id,
+        "patient": row.patient_id,
+        "study": f"{row.patient_id}-s{row.study}",
+        "site": row.site,
+        "vendor": dataset.Manufacturer,
+        "family": dataset.ManufacturerModelName,
+        "label": made.projection.truth.adjudicated,
+        "modality": dataset.Modality,
+        "view": row.view,
+        "side": row.side,
+        "body_part": dataset.BodyPartExamined,
+        "hardware": bool((made.projection.thickness.metal_mm > 0).any()),
+        "exam_date": row.date.isoformat(),
+        "days_from_index": row.day,
+        "spacing_y_mm": spacing[0],
+        "spacing_x_mm": spacing[1],
+        "height": int(dataset.Rows),
+        "width": int(dataset.Columns),
+        "path": path,
+        "pixels_sha256": pixel_sha256(decode(dataset)),
+        "drawn_label": row.label,
+        "purpose": row.purpose,
+        "room": row.room,
+        "pose": row.pose,
+        "image": row.image,
+    }
+
+
+def _write_truth(made: Rendered, path: Path) -> None:
+    truth = made.projection.truth
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part.npz")
+    np.savez_compressed(
+        fresh,
+        femur=truth.femur,
+        cortex=truth.cortex,
+        fracture=truth.fracture,
+        axis_mm=np.array(truth.axis_mm, dtype=np.float32),
+        spacing_mm=np.float32(made.projection.thickness.spacing_mm),
+    )
+    fresh.replace(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part")
+    fresh.write_bytes(content)
+    fresh.replace(path)
+
+
+def _write_tables(plan: Plan, design: Design, folder: Path, done: dict[str, dict[str, Any]]) -> None:
+    entries = [done[row.case_id] for row in plan]
+    table = pl.DataFrame(entries, infer_schema_length=None).with_columns(pl.col("exam_date").str.to_date())
+    description = Description(
+        name=f"digital cohort {design.made_as}/{design.preset}/{design.seed}",
+        source=f"osteon cohort make, design {design.digest[:16]}",
+        license="Apache-2.0",
+        notes=(WARNING,),
+    )
+    for name in ("cohort.parquet", "cohort.csv"):
+        write_cohort(table, folder / name, description)
+    long = register((subject_of(row) for row in plan.patients()), design.world)
+    long.write_parquet(folder / "register.parquet")
+    long.write_csv(folder / "register.csv")
+    _write_card(design, folder, table, long)
+
+
+def _write_card(design: Design, folder: Path, table: pl.DataFrame, long: pl.DataFrame) -> None:
+    patients = table.unique("patient")
+    card = {
+        "name": design.made_as,
+        "warning": WARNING,
+        "design": asdict(design),
+        "design_sha256": design.digest,
+        "counts": summary(design),
+        "adjudicated": dict(patients.group_by("label").len().sort("label").iter_rows()),
+        "adjudicated_otherwise": patients.filter(pl.col("label") != pl.col("drawn_label")).height,
+        "images_by_site": dict(table.group_by("site").len().sort("len", descending=True).iter_rows()),
+        "register_entries": dict(long.group_by("kind").len().sort("kind").iter_rows()),
+        "table_sha256": hashlib.sha256((folder / "cohort.csv").read_bytes()).hexdigest(),
+        "register_sha256": hashlib.sha256((folder / "register.csv").read_bytes()).hexdigest(),
+    }
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
