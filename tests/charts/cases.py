@@ -44,7 +44,7 @@ CASES: dict[str, Object] = {
     "clear": {"tls": {"enabled": False}, "networkPolicy": {"enabled": False}},
     "many": {
         "kafka": {"replicas": 3},
-        "ingest": {"replicas": 2},
+        "ingest": {"replicas": 2, "settings": {"commit_addresses": "PACS=10.1.2.3:104"}},
         "harmonizer": {"replicas": 3},
         "triton": {"replicas": 2},
     },

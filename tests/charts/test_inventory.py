@@ -33,7 +33,7 @@ PODS = {
     "trial-test": "Pod",
 }
 
-MORE = {"watched": {"trial-prune": "CronJob"}}
+MORE = {"many": {"trial-commitments": "StatefulSet"}, "watched": {"trial-prune": "CronJob"}}
 
 WITHOUT: dict[str, set[str]] = {
     "site": {"trial-desk"},
@@ -294,7 +294,9 @@ def test_keda_asks_for_the_lag_that_a_stage_has() -> None:
 def test_no_container_of_ours_sees_the_site_key_but_those_that_need_it(case: str) -> None:
     seen = {name for name, variables in given(render(CASES[case])).items() if "OSTEON_SITE_KEY" in variables}
 
-    assert seen - {"prune"} == (set() if case == "hub" else {"ingest", "accept", "forget"})
+    assert seen - {"prune"} == (
+        set() if case == "hub" else {"ingest", "accept", "forget"} | ({"commitments"} if case == "many" else set())
+    )
 
 
 def test_nothing_is_forgotten_by_itself() -> None:
@@ -312,6 +314,26 @@ def test_what_forgets_has_the_rights_of_its_own_identity_alone() -> None:
 
     forget = {"forget", "forget.user", "forget.access-key", "forget.secret-key"}
     assert keys == forget | {"site-key", "former-site-keys"}
+
+
+def test_results_of_storage_commitments_are_sent_by_one_pod_however_many_doors_there_are() -> None:
+    objects = render(CASES["many"])
+    told = given(objects)
+    replicas = {
+        one["metadata"]["name"]: one["spec"]["replicas"]
+        for one in objects
+        if one["kind"] != "Job" and "replicas" in one.get("spec", {})
+    }
+
+    assert (replicas["trial-ingest"], replicas["trial-commitments"]) == (2, 1)
+    assert told["ingest"]["OSTEON_REPORTS_COMMITMENTS"] == "false"
+    assert told["commitments"].keys().isdisjoint({"OSTEON_REPORTS_COMMITMENTS", "OSTEON_ORDINAL"})
+    assert {told["commitments"][f"OSTEON_{door}_PORT"] for door in ("DIMSE", "STOW")} == {"0"}
+    ways = {
+        name: [port["port"] for rule in one["spec"].get("egress") or () for port in rule["ports"]]
+        for name, one in by_name(objects, "NetworkPolicy").items()
+    }
+    assert [name for name, ports in ways.items() if 104 in ports] == ["trial-commitments"]
 
 
 @every_case

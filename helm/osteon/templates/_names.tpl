@@ -37,7 +37,13 @@ app.kubernetes.io/component: {{ .part }}
 {{- if .Values.store.enabled }}{{ $parts = append $parts "store" }}{{ end }}
 {{- if .Values.hub.enabled }}{{ $parts = append $parts "desk" }}{{ end }}
 {{- if .Values.site.enabled }}{{ $parts = concat $parts (list "ingest" "accept" "harmonizer" "classifier" "console" "triton" "forget") }}{{ end }}
+{{- if include "osteon.reportsCommitments" . }}{{ $parts = append $parts "commitments" }}{{ end }}
 {{- $parts | toJson }}
+{{- end }}
+
+{{/* Whether anybody waits for results of storage commitments at an address */}}
+{{- define "osteon.reportsCommitments" -}}
+{{- if .Values.site.enabled }}{{ get .Values.ingest.settings "commit_addresses" }}{{ end }}
 {{- end }}
 
 {{- define "osteon.kafkaServers" -}}

@@ -242,6 +242,27 @@ def test_a_sweep_announces_what_a_dying_receiver_left_and_drops_requests_that_no
 
 
 @pytest.mark.slow
+def test_one_process_without_doors_reports_the_commitments_of_all_doors(
+    open_doors: Callable[..., Doors], kafka: str, seaweedfs: Any, until: Until
+) -> None:
+    from osteon_ingest.commit_storage import Asked, Reference, keep, kept
+    from osteon_ingest.receive import Threshold
+
+    inbox = store.connect(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
+    threshold = Threshold("local", Keys.from_site_key(SITE_KEY), inbox, bus.connect(kafka).publisher(), 1)
+    nobody = {"OSTEON_COMMIT_ADDRESSES": "REQUESTER=127.0.0.1:9", "OSTEON_STOW_PORT": "0", "OSTEON_FOLDER": ""}
+    doors = open_doors(kafka, OSTEON_REPORTS_COMMITMENTS="false", OSTEON_DIMSE_WORKERS="1", **nobody)
+    keep(threshold, 0, Asked("ANOTHER", "1.2.3", (Reference(DX, "1.2.3.4"),)))  # dropped by whoever reports
+
+    reporter = open_doors(kafka, OSTEON_DIMSE_PORT="0", **nobody)
+
+    until(lambda: not list(kept(threshold, 0)))
+    running = [[child.cmdline() for child in one.process.children()] for one in (doors, reporter)]
+    assert [len(each) for each in running] == [1, 1]  # no folder either: an empty setting is none
+    assert ["report-commitments" in each[0] for each in running] == [False, True]
+
+
+@pytest.mark.slow
 def test_doors_that_die_leave_no_worker_behind(open_doors: Callable[..., Doors], kafka: str, until: Until) -> None:
     doors = open_doors(kafka)
     workers = doors.process.children()

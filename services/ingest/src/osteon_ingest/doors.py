@@ -103,7 +103,7 @@ def _children(settings: IngestSettings) -> list[Child]:
         children += [Child(f"stow-{n}", ("receive-stow",), port) for n in range(settings.stow_workers)]
     if settings.folder is not None:
         children.append(Child("folder", ("receive-folder",)))
-    if children and settings.commit_addresses:  # also while no C-STORE door is open: some may wait for a result
+    if settings.reports_commitments and settings.commit_addresses:  # also while no door is open: some may wait for one
         children.append(Child("commitments", ("report-commitments",)))
     if children and settings.sweep_every_s:
         children.append(Child("sweep", ("sweep", "--for-ever")))

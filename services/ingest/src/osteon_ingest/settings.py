@@ -86,6 +86,10 @@ class IngestSettings(LockSettings):
     commit_addresses: Annotated[dict[str, Address], NoDecode, BeforeValidator(_addresses)] = Field(default={})
     """Where those who ask for storage commitment listen for its result, `AET=host:port` and commas. None by default."""
 
+    reports_commitments: bool = True
+    """Whether the doors' process sends those results, too. False where several have the same `ordinal`, each of which
+    would send them all: then one process more, without doors, does it for them."""
+
     commit_wait_s: float = Field(default=1.0, ge=0)
     """How long an association must be silent before a result is sent on it, in seconds; only without an address."""
 
@@ -116,7 +120,7 @@ class IngestSettings(LockSettings):
     stow_silence_timeout_s: float = Field(default=60.0, gt=0)
     """Silence in the middle of a STOW-RS request after which it is given up, in seconds."""
 
-    folder: Path | None = None
+    folder: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None  # "" would be where it runs
     """Folder whose files are taken in; none by default. Received ones move to `done/`, others to `refused/`."""
 
     folder_look_s: float = Field(default=1.0, gt=0)
