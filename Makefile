@@ -14,6 +14,8 @@ N ?= 100000
 ONLY ?=
 BASE ?=
 BUILDER ?=
+BUNDLE ?=
+VALUES ?=
 SOAK ?=
 KILLS ?=
 HALTS ?=
@@ -57,8 +59,9 @@ bench: .venv/bench ## measure the path against what the hardware could do; ONLY=
 faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n KILLS=n HALTS=n
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS)) $(if $(HALTS),--halts $(HALTS))
 
-cluster-test: .venv/development ## the chart on the cluster of KUBECONFIG, start to finish; TAG=tag of the images, or VALUES=file; IMAGES=n
-	$(BIN)/pytest tests/cluster --capture=no
+cluster-test: .venv/development $(if $(BUNDLE),,bundle) ## the archive on the cluster of KUBECONFIG, start to finish; BUNDLE=archive IMAGES=n VALUES=file
+	BUNDLE='$(or $(BUNDLE),dist/osteon-$(shell helm/images/build --tag).tar)' IMAGES='$(IMAGES)' VALUES='$(VALUES)' \
+	    $(BIN)/pytest tests/cluster --capture=no
 
 fuzz: .venv/development ## feed the path with N mutated files, and the doors and stages; SEED=1 for others; a run that was ended goes on
 	$(BIN)/python -m tests.fuzz --seed $(SEED) -n $(N)

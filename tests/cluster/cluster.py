@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Cluster", "connect", "until"]
+__all__ = ["Cluster", "connect", "home", "until"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,23 @@ class Cluster:
         self.run("kubectl", "create", "namespace", self.namespace)
         self.run("kubectl", "label", "namespace", self.namespace, "pod-security.kubernetes.io/enforce=restricted")
 
+    def tell(self) -> str:
+        """What one asks first when something is wrong: pods, the last events, the last lines of each log."""
+        asked = [("get", "pods", "--output=wide"), ("events",)]
+        logs = ("logs", "--all-containers", "--prefix", "--tail=25", "--ignore-errors")
+        asked += [(*logs, f"--selector=app.kubernetes.io/component={part}") for part in self._parts()]
+        tool = shutil.which("kubectl", path=self.tools) or "kubectl"
+        told = []
+        for command in asked:
+            ran = subprocess.run(
+                [tool, "--namespace", self.namespace, *command], capture_output=True, text=True, timeout=60, check=False
+            )
+            told.append("\n".join([f"kubectl {' '.join(command)}", *(ran.stdout + ran.stderr).splitlines()[-80:]]))
+        return "\n\n".join(told)
+
+    def _parts(self) -> set[str]:
+        return {one["metadata"].get("labels", {}).get("app.kubernetes.io/component", "") for one in self.get("pods")}
+
     def end(self) -> None:
         """Delete the namespace and all in it."""
         self.run("kubectl", "delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=240s", within_s=300)
@@ -56,11 +73,16 @@ def connect(namespace: str) -> Cluster:
     """The cluster of KUBECONFIG; skips without one."""
     if "KUBECONFIG" not in os.environ:
         pytest.skip("KUBECONFIG names no cluster")
-    home = Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "osteon-cluster")) / "bin"
-    missing = [one for one in ("kubectl", "helm") if not (shutil.which(one) or shutil.which(one, path=home))]
+    tools = home() / "bin"
+    missing = [one for one in ("kubectl", "helm") if not (shutil.which(one) or shutil.which(one, path=tools))]
     if missing:
         pytest.skip(f"{' and '.join(missing)} missing")
-    return Cluster(namespace, None if shutil.which("kubectl") else home)
+    return Cluster(namespace, None if shutil.which("kubectl") else tools)
+
+
+def home() -> Path:
+    """Where a one-node cluster for tests keeps what is its own, if there is one on this machine."""
+    return Path(os.environ.get("CLUSTER_HOME", Path.home() / ".cache" / "osteon-cluster"))
 
 
 def until(holds: Callable[[], bool], what: str, *, within_s: float) -> float:

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import yaml
 
-from ..charts.render import CHART, render
+from ..charts.render import render
+from .bundle import Bundle
 from .cluster import Cluster, connect, until
 
 pytestmark = pytest.mark.slow
@@ -119,10 +119,8 @@ def where(part: str) -> str:
     return {"prometheus": "watch", "pacs": "other", "stranger": "other"}.get(part, "own")
 
 
-def test_only_what_is_needed_passes(spaces: dict[str, Cluster]) -> None:
-    image = os.environ.get(
-        "OSTEON_CLUSTER_IMAGE", "osteon/ingest:" + yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
-    )
+def test_only_what_is_needed_passes(spaces: dict[str, Cluster], bundle: Bundle) -> None:
+    image = bundle.image("ingest")
     for role, space in spaces.items():
         wanted = [pod(part, image) for part in NEEDED if where(part) == role]
         space.run("kubectl", "apply", "-f", "-", stdin=listed(wanted))
