@@ -15,7 +15,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from bench.place import Place
 from bench.row import Row, against
-from osteon.phantom.shaft.radiograph import Case, deterministic_uid, femur_radiograph
+from osteon.phantom.radiograph import deterministic_uid
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
 from osteon_stack.ports import HOST, free_ports
 

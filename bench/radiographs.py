@@ -9,7 +9,8 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, deterministic_uid, femur_radiograph
+from osteon.phantom.radiograph import deterministic_uid
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
 
 __all__ = ["small_radiographs", "write_radiographs"]

@@ -8,6 +8,14 @@ chest.py        a crude thorax, for what lies outside the scope of a femur model
 tabulate.py     tables of spectra and attenuation, made by SpekPy and xraydb
 attenuation.py  what a millimetre of each material takes out of a beam
 spectrum.py     the spectrum of a tube, and the few energies that stand for it
+scanner.py      a scanner on six axes, one knob each; the reference scanner
+xray.py         thickness maps → detector signal: attenuation, scatter, blur, noise
+processing.py   detector signal → tones: what a vendor makes of an exposure
+marks.py        blades, side markers, burnt-in letters
+families.py     what one vendor's scanners have in common
+sites.py        72 hospitals, their rooms, protocols, and new equipment
+exposure.py     thickness maps + site + room → stored pixels; the noise-free image at the reference site
+radiograph.py   one exposure as a DICOM object
 encoding.py     stored pixels → the transfer syntax of a site
 presets.py      which cohorts there are, by number, label and purpose
 plan.py         who is imaged where and when: the rows of a cohort, without making an image

@@ -1,6 +1,5 @@
 """One image of the digital cohort as a DICOM object: DX or CR, with a patient's identifiers in its header."""
 
-import hashlib
 from dataclasses import dataclass
 
 from pydicom import Dataset
@@ -13,6 +12,7 @@ from pydicom.uid import (
 
 from osteon.phantom.chest import project_chest
 from osteon.phantom.projection import Thickness
+from osteon.phantom.radiograph import deterministic_uid
 from osteon.phantom.seeds import generator
 from osteon.phantom.shaft.femur import draw_femur, draw_thigh
 from osteon.phantom.shaft.fracture import Label, break_femur
@@ -20,7 +20,7 @@ from osteon.phantom.shaft.projection import draw_pose, project
 from osteon.phantom.shaft.scanner import Site, Stored, develop
 from osteon.phantom.shaft.xray import expose
 
-__all__ = ["Case", "chest_radiograph", "deterministic_uid", "femur_radiograph"]
+__all__ = ["Case", "chest_radiograph", "femur_radiograph"]
 
 FINEST_RENDERED_MM = 0.3  # about the blur of focus and detector together; finer geometry costs time and shows nothing
 ANATOMY = {  # body part: code of SNOMED CT, which DICOM's context group 4009 uses, and its meaning
@@ -64,12 +64,6 @@ def chest_radiograph(case: Case, site: Site) -> Dataset:
     thickness = project_chest(site.field_mm, _rendered_mm(site.pitch_mm), rng)
     stored = _imaged(thickness, case, site, site.pitch_mm, "L")
     return _with_pixels(_header(case, site, "CHEST", "U"), stored, site, site.pitch_mm)
-
-
-def deterministic_uid(*parts: object) -> str:
-    """A UID that follows from `parts` alone, below the root for UUIDs (PS3.5, annex B.2)."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16])}"
 
 
 def _rendered_mm(pitch_mm: float) -> float:
