@@ -10,8 +10,9 @@ from pydicom import Dataset
 from osteon.phantom.patient import Patient, draw_patient
 from osteon.phantom.plan import PlannedSite, Row
 from osteon.phantom.projection import Projection, draw_pose, project
+from osteon.phantom.radiograph import deterministic_uid
 from osteon.phantom.seeds import generator
-from osteon.phantom.shaft.radiograph import FINEST_RENDERED_MM, Case, _header, _with_pixels, deterministic_uid
+from osteon.phantom.shaft.radiograph import FINEST_RENDERED_MM, Case, _header, _with_pixels
 from osteon.phantom.shaft.scanner import SITES, Site, develop
 from osteon.phantom.shaft.xray import expose
 
