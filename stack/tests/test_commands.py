@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from osteon_stack.ports import free_ports
+from osteon_stack.secrets import identity
 
 OSTEON = str(Path(sys.executable).with_name("osteon"))
 
@@ -53,8 +54,20 @@ def test_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     told = osteon("doctor", "--folder", str(tmp_path / "state"), **settings)
 
     assert told.returncode == 1
-    assert f"kafka: does not answer at 127.0.0.1:{ports.kafka}" in told.stdout
-    assert "osteon stack up" in told.stdout
+    assert f"was never started in {tmp_path / 'state'}: osteon stack up" in told.stdout
+    assert not (tmp_path / "state").exists()
+
+
+def test_doctor_tells_of_a_part_that_is_down_and_of_no_other(tmp_path: Path) -> None:
+    ports = free_ports()
+    settings = {f"OSTEON_STACK_{name.upper()}_PORT": str(port) for name, port in ports.__dict__.items()}
+    identity(tmp_path, "admin")  # as of a stack that was started once
+
+    told = osteon("doctor", "--folder", str(tmp_path), **settings)
+
+    assert told.returncode == 1
+    assert f"kafka: nobody listens at 127.0.0.1:{ports.kafka}: start Kafka" in told.stdout
+    assert "topics" not in told.stdout
 
 
 def test_a_wrong_port_stops_up_with_the_name_of_the_setting(tmp_path: Path) -> None:

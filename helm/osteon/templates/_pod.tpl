@@ -88,7 +88,7 @@ Kafka and at the store.
   valueFrom: {secretKeyRef: {name: {{ include "osteon.storeSecret" .root }}, key: {{ .part }}.access-key}}
 - name: OSTEON_STORE_SECRET_KEY
   valueFrom: {secretKeyRef: {name: {{ include "osteon.storeSecret" .root }}, key: {{ .part }}.secret-key}}
-- {name: OSTEON_TRITON_URL, value: {{ .tritonUrl | default (printf "%s-triton:8001" .root.Release.Name) | quote }}}
+- {name: OSTEON_TRITON_URL, value: {{ .tritonUrl | default (ternary (printf "%s-triton:8001" .root.Release.Name) "" $values.site.enabled) | quote }}}
 - {name: OSTEON_TRITON_IS_SECURE, value: {{ $values.tls.enabled | quote }}}
 {{- if include "osteon.tritonCa" .root }}
 - {name: OSTEON_TRITON_CA, value: /etc/osteon/triton/ca.crt}

@@ -1,12 +1,14 @@
 """`osteon doctor`: what is wrong with Kafka, the store and Triton, as the settings of this process name them.
 
-Where the stack of one machine is installed, its own `osteon doctor` takes this one's place.
+Where the stack of one machine is installed, its own `osteon doctor` takes this one's place, and asks this one too.
 """
 
+import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,14 +19,14 @@ from rich.console import Console
 from osteon import bus, store
 from osteon.contracts.buckets import BUCKETS
 from osteon.contracts.topics import TOPICS
-from osteon.errors import OsteonError
+from osteon.errors import OsteonError, Passing
 from osteon.release.reconcile import check_served
 from osteon.release.releases import Releases
 from osteon.release.triton import connect_as as connect_triton
 from osteon.runtime import Settings, read_settings
 from osteon.runtime.tls import client_context
 
-__all__ = ["Finding", "doctor", "examine"]
+__all__ = ["Finding", "checked", "doctor", "examine", "listens", "tell"]
 
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
 
@@ -44,23 +46,46 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All checks, each on its own, but what needs Kafka only with it. Needs the administrator's identities."""
-    kafka = _checked("kafka", partial(_kafka, settings))
+    kafka = checked("kafka", partial(_kafka, settings))
     checks = {"store": partial(_store, settings)}
+    if settings.triton_url:  # a hub without a site has none
+        checks["triton"] = partial(_triton, settings)
     if not kafka.trouble:  # each would wait for it in vain
         checks = {"topics": partial(_topics, settings), **checks, "release": partial(_release, settings)}
-    found = [kafka, *(_checked(subject, check) for subject, check in checks.items())]
-    return found + [_checked(f"certificate of {at}", partial(_ends, at, ca)) for at, ca in _locked(settings)]
+    found = [kafka, *(checked(subject, check) for subject, check in checks.items())]
+    return found + [checked(f"certificate of {at}", partial(_ends, at, ca)) for at, ca in _locked(settings)]
 
 
-def _checked(subject: str, check: Callable[[], str]) -> Finding:
+def checked(subject: str, check: Callable[[], str]) -> Finding:
+    """What `check` returns as the trouble of `subject`, or what it raises."""
     try:
         return Finding(subject, check())
     except OsteonError as error:
         return Finding(subject, str(error))
 
 
+def listens(address: str) -> bool:
+    """Whether somebody takes connections at `host:port`."""
+    host, _, port = address.strip().rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _kafka(settings: Settings) -> str:
-    bus.connect_as(settings).probe()
+    """Whether Kafka takes this login. kafka-python says only that time is up."""
+    try:
+        bus.connect_as(settings).probe()
+    except Passing:
+        if not any(map(listens, settings.kafka_servers.split(","))):
+            return f"nobody listens at {settings.kafka_servers}: start Kafka, or see OSTEON_KAFKA_SERVERS"
+        told = f" of the user {settings.kafka_user}" if settings.kafka_user else ""
+        return (
+            f"{settings.kafka_servers} is there, and takes no connection by {settings.kafka_security}{told}: see "
+            "OSTEON_KAFKA_SECURITY, OSTEON_KAFKA_USER, OSTEON_KAFKA_PASSWORD and OSTEON_KAFKA_CA"
+        )
     return ""
 
 
@@ -69,21 +94,33 @@ def _topics(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
+    """Whether the buckets are there, and an object goes in and comes out."""
     objects = store.connect_as(settings)
     for bucket in BUCKETS:
         next(iter(objects.list(bucket)), None)
+    ref = objects.put("models", uuid.uuid4().bytes, "application/octet-stream")
+    objects.get(ref)
+    objects.delete(ref)
+    return ""
+
+
+def _triton(settings: Settings) -> str:
+    with contextlib.closing(connect_triton(settings)) as triton:
+        try:
+            triton.probe()
+        except Passing as error:
+            return f"{settings.triton_url}: {error}: start Triton, or see OSTEON_TRITON_URL"
     return ""
 
 
 def _release(settings: Settings) -> str:
-    """Whether a set is in force, and Triton serves its models with parity."""
+    """Whether a set is in force, and Triton, if there is one, serves its models with parity."""
     objects = store.connect_as(settings)
-    releases, triton = Releases(bus.connect_as(settings), objects), connect_triton(settings)
-    try:
-        check_served(triton, objects, releases.in_force())
-    finally:
-        triton.close()
-        releases.close()
+    with contextlib.closing(Releases(bus.connect_as(settings), objects)) as releases:
+        in_force = releases.in_force()
+    if settings.triton_url:
+        with contextlib.closing(connect_triton(settings)) as triton:
+            check_served(triton, objects, in_force)
     return ""
 
 
@@ -94,7 +131,7 @@ def _locked(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     if settings.store_is_secure:
         has_port = settings.store_endpoint.rpartition(":")[2].isdigit()
         yield settings.store_endpoint if has_port else f"{settings.store_endpoint}:443", settings.store_ca
-    if settings.triton_is_secure:
+    if settings.triton_is_secure and settings.triton_url:
         yield settings.triton_url, settings.triton_ca
 
 
@@ -117,8 +154,12 @@ def _ends(address: str, ca: Path | None) -> str:
 @doctor.callback()
 def examine_all() -> None:
     """Check every part that the settings name; exit code 1 if anything is wrong. Example: osteon doctor."""
+    tell(examine(read_settings(Settings)))
+
+
+def tell(findings: Sequence[Finding]) -> None:
+    """Print findings, a line each. Raises Exit with code 1 if anything is wrong."""
     console = Console()
-    findings = examine(read_settings(Settings))
     for one in findings:
         mark = f"[red]✗ {one.subject}[/]: {one.trouble}" if one.trouble else f"[green]✓ {one.subject}[/]"
         console.print(mark, highlight=False, soft_wrap=True)

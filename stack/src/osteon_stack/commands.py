@@ -147,17 +147,10 @@ def local_environment(folder: Path | None = None) -> dict[str, str]:
 @doctor.callback()
 def examine_all(folder: Folder = STATE) -> None:
     """Check every part; exit code 1 if anything is wrong. Example: osteon doctor."""
-    from osteon_stack.doctor import examine  # needs bus, store and release, which `stack` does not
+    from osteon.doctor import tell  # needs bus, store and release, which `stack` does not
+    from osteon_stack.doctor import examine
 
-    console = Console()
-    findings = examine(_running(folder))
-    for finding in findings:
-        if finding.trouble:
-            console.print(f"[red]✗ {finding.subject}[/]: {finding.trouble}\n    → {finding.advice}", highlight=False)
-        else:
-            console.print(f"[green]✓ {finding.subject}[/]", highlight=False)
-    if any(finding.trouble for finding in findings):
-        raise typer.Exit(1)
+    tell(examine(_running(folder)))
 
 
 class _Progress:

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
 
     triton_url: str = "127.0.0.1:8001"
     """Address of Triton's gRPC endpoint, `host:port`. A name with several addresses is several Tritons: they take
-    turns."""
+    turns. Empty where there is none, as at a hub without a site."""
 
     triton_is_secure: bool = False
     """Whether Triton is spoken to over TLS."""
