@@ -8,40 +8,29 @@ import socket
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from osteon import bus, store
 from osteon.contracts.buckets import BUCKETS
 from osteon.contracts.topics import TOPICS
-from osteon.errors import OsteonError, Passing
+from osteon.errors import Fatal, Passing
 from osteon.release.reconcile import check_served
 from osteon.release.releases import Releases
 from osteon.release.triton import connect_as as connect_triton
 from osteon.runtime import Settings, read_settings
+from osteon.runtime.findings import CONNECT_S, Finding, checked, tell, unreachable
 from osteon.runtime.tls import client_context
 
-__all__ = ["Finding", "checked", "doctor", "examine", "listens", "tell"]
+__all__ = ["doctor", "examine"]
 
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
 
 SOON_S = 30 * 86400.0
 """A certificate that ends within this is told of."""
-
-CONNECT_S = 10.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found. `trouble` is empty where all is well; else it ends with what to do."""
-
-    subject: str
-    trouble: str = ""
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -56,37 +45,27 @@ def examine(settings: Settings) -> list[Finding]:
     return found + [checked(f"certificate of {at}", partial(_ends, at, ca)) for at, ca in _locked(settings)]
 
 
-def checked(subject: str, check: Callable[[], str]) -> Finding:
-    """What `check` returns as the trouble of `subject`, or what it raises."""
-    try:
-        return Finding(subject, check())
-    except OsteonError as error:
-        return Finding(subject, str(error))
-
-
-def listens(address: str) -> bool:
-    """Whether somebody takes connections at `host:port`."""
-    host, _, port = address.strip().rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
 def _kafka(settings: Settings) -> str:
     """Whether Kafka takes this login. kafka-python says only that time is up."""
     try:
         bus.connect_as(settings).probe()
     except Passing:
-        if not any(map(listens, settings.kafka_servers.split(","))):
-            return f"nobody listens at {settings.kafka_servers}: start Kafka, or see OSTEON_KAFKA_SERVERS"
+        away = [unreachable(*_parted(one)) for one in settings.kafka_servers.split(",")]
+        if all(away):
+            return f"{'; '.join(away)}; OSTEON_KAFKA_SERVERS names it"
         told = f" of the user {settings.kafka_user}" if settings.kafka_user else ""
         return (
             f"{settings.kafka_servers} is there, and takes no connection by {settings.kafka_security}{told}: see "
             "OSTEON_KAFKA_SECURITY, OSTEON_KAFKA_USER, OSTEON_KAFKA_PASSWORD and OSTEON_KAFKA_CA"
         )
     return ""
+
+
+def _parted(address: str) -> tuple[str, int]:
+    host, _, port = address.strip().rpartition(":")
+    if not (host and port.isdecimal()):
+        raise Fatal(f"{address.strip()} is no address: write host:port")
+    return host.strip("[]"), int(port)
 
 
 def _topics(settings: Settings) -> str:
@@ -136,11 +115,11 @@ def _locked(settings: Settings) -> Iterator[tuple[str, Path | None]]:
 
 
 def _ends(address: str, ca: Path | None) -> str:
-    host, _, port = address.rpartition(":")
+    host, port = _parted(address)
     try:
         with (
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as plain,
-            client_context(ca).wrap_socket(plain, server_hostname=host.strip("[]")) as locked,
+            socket.create_connection((host, port), CONNECT_S) as plain,
+            client_context(ca).wrap_socket(plain, server_hostname=host) as locked,
         ):
             shown = locked.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
@@ -155,13 +134,3 @@ def _ends(address: str, ca: Path | None) -> str:
 def examine_all() -> None:
     """Check every part that the settings name; exit code 1 if anything is wrong. Example: osteon doctor."""
     tell(examine(read_settings(Settings)))
-
-
-def tell(findings: Sequence[Finding]) -> None:
-    """Print findings, a line each. Raises Exit with code 1 if anything is wrong."""
-    console = Console()
-    for one in findings:
-        mark = f"[red]✗ {one.subject}[/]: {one.trouble}" if one.trouble else f"[green]✓ {one.subject}[/]"
-        console.print(mark, highlight=False, soft_wrap=True)
-    if any(one.trouble for one in findings):
-        raise typer.Exit(1)

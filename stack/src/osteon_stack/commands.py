@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from osteon.errors import Fatal
+from osteon.runtime.findings import tell
 from osteon_stack.parts import PARTS
 from osteon_stack.ports import HOST, ports_from
 from osteon_stack.secrets import change_site_key, is_locked, lock, site_key_settings
@@ -147,8 +148,7 @@ def local_environment(folder: Path | None = None) -> dict[str, str]:
 @doctor.callback()
 def examine_all(folder: Folder = STATE) -> None:
     """Check every part; exit code 1 if anything is wrong. Example: osteon doctor."""
-    from osteon.doctor import tell  # needs bus, store and release, which `stack` does not
-    from osteon_stack.doctor import examine
+    from osteon_stack.doctor import examine  # needs bus, store and release, which `stack` does not
 
     tell(examine(_running(folder)))
 

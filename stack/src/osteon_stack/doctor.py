@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from osteon import doctor
-from osteon.doctor import Finding, checked
 from osteon.runtime import Settings, read_settings
+from osteon.runtime.findings import Finding, checked
 from osteon_stack.secrets import ADMIN
 from osteon_stack.services import common_environment
 from osteon_stack.stack import Stack

@@ -10,6 +10,7 @@ health.py     /healthz, /readyz and /metrics of a process
 tls.py        TLS of servers and clients, as BCP 195 asks
 tokens.py     bearer tokens: who may ask over HTTP
 lock.py       both together: what a door asks of a caller
+findings.py   what a check of other parts finds, and how it is told
 console.py    how commands reach the console
 service.py    the top of a process: signals, exit codes, the last log line
 crashes.py    what nobody caught is told without its text

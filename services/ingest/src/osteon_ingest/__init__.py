@@ -8,6 +8,7 @@ At the door
                         report_commitments.py sends the result to an address,
                         report_in_place.py on the association of the request
                         guard_association.py bounds an association, whatever its peer sends
+                        call_pacs.py opens associations; pacs_commands.py is `osteon pacs echo`
     receive_stow.py     STOW-RS; multipart.py splits its bodies, guard_connection.py bounds its headers
     receive_folder.py   a watched folder
     receive.py          what all doors do: seal into the inbox, announce, then say success

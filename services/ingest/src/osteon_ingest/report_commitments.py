@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pydicom import Dataset
-from pynetdicom import AE
 from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -21,8 +20,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from osteon.contracts import ObjectRef
 from osteon.errors import OsteonError, Poison
 from osteon.runtime import logs
+from osteon_ingest.call_pacs import call
 from osteon_ingest.commit_storage import Asked, judge, kept, read_kept, refuse_all
-from osteon_ingest.locks import dimse_caller
 from osteon_ingest.receipts import RECEIPTS
 from osteon_ingest.receive import Threshold
 from osteon_ingest.settings import Address, IngestSettings
@@ -30,7 +29,6 @@ from osteon_ingest.settings import Address, IngestSettings
 __all__ = ["Reporter", "report_for_ever"]
 
 LOGGER = logs.logger(__name__)
-CONNECT_TIMEOUT_S = 10.0
 FIRST_PAUSE_S = 5.0  # after a requester did not answer; doubles from then on
 LAST_PAUSE_S = 300.0
 
@@ -107,15 +105,8 @@ def _in_order(listed: Iterator[tuple[str, float]]) -> Iterator[tuple[str, float,
 
 def _send(settings: IngestSettings, requester: str, address: Address, told: tuple[int, Dataset]) -> bool:
     """Send a result on an association of its own; whether it was answered, with whatever status."""
-    entity = AE(settings.aet)
-    entity.connection_timeout = CONNECT_TIMEOUT_S
-    entity.acse_timeout = settings.dimse_acse_timeout_s
-    entity.dimse_timeout = entity.network_timeout = settings.dimse_network_timeout_s
-    entity.add_requested_context(StorageCommitmentPushModel)
     role = build_role(StorageCommitmentPushModel, scp_role=True)
-    # Who sends over TLS is answered over TLS: the result names images.
-    tls = (dimse_caller(settings), address[0]) if settings.dimse_is_secure else None
-    association = entity.associate(address[0], address[1], ae_title=requester, ext_neg=[role], tls_args=tls)
+    association = call(settings, requester, address, StorageCommitmentPushModel, [role])
     if not association.is_established or not association.accepted_contexts:
         association.abort()
         return False
