@@ -7,6 +7,8 @@ import statistics
 from collections import defaultdict
 
 import psutil
+from rich.console import Console
+from rich.progress import track
 from scipy.stats import theilslopes
 
 from bench.models import nothing
@@ -30,7 +32,7 @@ def memory(place: Place) -> list[Row]:
     parts: dict[psutil.Process, str] = {}
     n_each = max(1, place.size.n_soak // N_SAMPLES)
     n_samples = place.size.n_soak // n_each
-    for number in range(n_samples):
+    for number in track(range(n_samples), "memory", console=Console(stderr=True)):
         paths = small_radiographs(place.folder / "soak", n_each, f"soak{number}")
         place.throughput(paths)
         for path in paths:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import psutil
+from rich.console import Console
 
 from bench.models import Models
 from bench.radiographs import write_radiographs
@@ -28,6 +29,8 @@ __all__ = ["Outcomes", "Place"]
 
 OUTCOME_WITHIN_S = 300.0
 SERVED_WITHIN_S = 120.0
+N_TRIES = 5
+SCREEN = Console(stderr=True)
 
 
 @dataclass
@@ -129,10 +132,16 @@ class Place:
         return used
 
     def _send(self, paths: Sequence[Path]) -> None:
-        ports = self.stack.ports
-        for answer in send_by_c_store([Parcel(path, "dimse") for path in paths], HOST, ports.dimse, "OSTEON"):
-            if not answer.is_taken:
-                raise RuntimeError(f"the door refused a radiograph of the benchmark: {answer.text}")
+        """Send all, and what was not taken again, as archives do: a soak of an hour is not to end with one refusal."""
+        left = [Parcel(path, "dimse") for path in paths]
+        for _ in range(N_TRIES):
+            answers = list(send_by_c_store(left, HOST, self.stack.ports.dimse, "OSTEON"))
+            left = [answer.parcel for answer in answers if not answer.is_taken]
+            if not left:
+                return
+            told = next(answer.text for answer in answers if not answer.is_taken)
+            SCREEN.print(f"{len(left)} radiographs were refused, and are sent again: {told}", highlight=False)
+        raise RuntimeError(f"the door refused {len(left)} radiographs of the benchmark {N_TRIES} times: {told}")
 
     def close(self) -> None:
         """Take down whatever was started."""
