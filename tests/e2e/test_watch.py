@@ -29,8 +29,8 @@ pytestmark = [
 EMPTY_HERE = ("GPU", "GPU power", "Free on volumes (Kubernetes)", "First certificate expires in")
 """Panels of what this stack has not: a GPU, kubelets, TLS."""
 
-ABSENT_HERE = ("kubelet_", "osteon_tls_certificate_")
-"""Metrics of what this stack has not."""
+ABSENT_HERE = ("kubelet_", "osteon_audit_", "osteon_tls_certificate_")
+"""Metrics of what this stack has not: kubelets, an audit repository, TLS."""
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ def sending_audits(settings: Settings, service: str) -> Iterator[None]:
         tls = client_context(settings.audit_ca, settings.audit_certificate, settings.audit_key)
     elif not is_loopback(address.host):
         LOGGER.warning("audit messages go over the network in the clear", extra={"scheme": address.scheme})
+    for outcome in ("sent", "kept", "lost"):
+        metrics.AUDITS.labels(outcome)  # from 0: Prometheus can't see the rise of a series that was not there
     sender = _Sender(address, tls, KeptAudits(settings.audit_keep))
     handler = _Handler(service, sender)
     audit.LOGGER.addHandler(handler)
