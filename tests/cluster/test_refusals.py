@@ -1,0 +1,45 @@
+"""What cannot come up is refused at once, in a sentence with the way out, and nothing is left of it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ..charts.render import CHART
+from .cluster import Cluster, connect
+
+pytestmark = pytest.mark.slow
+
+REFUSED = {
+    "ingest.replicas=-1": "at '/ingest/replicas': minimum: got -1, want 1",
+    "site.keySecret=nowhere": "site.keySecret: there is no Secret nowhere in the namespace",
+    "site.tokensSecret=half": "site.tokensSecret: the Secret half has no sender. Add it",
+    "store.secret=nowhere": "store.secret: there is no Secret nowhere in the namespace",
+    "tls.secrets.kafka=half": "tls.secrets.kafka: the Secret half has no tls.crt. Add it",
+    "ingest.clientCaSecret=nowhere": "ingest.clientCaSecret: there is no Secret nowhere in the namespace",
+    "image.pullSecrets={nowhere}": "image.pullSecrets[0]: there is no Secret nowhere in the namespace",
+    "kafka.enabled=false": "kafka.external.servers: name the brokers",
+    "kafka.enabled=false,kafka.external.servers=broker:9093,kafka.external.secret=half": "the Secret half has no admin",
+}
+
+
+@pytest.fixture(scope="module")
+def space() -> Iterator[Cluster]:
+    """A namespace with a Secret that holds too little."""
+    found = connect(f"osteon-refusals-{os.getpid()}")
+    try:
+        found.make()
+        found.run("kubectl", "create", "secret", "generic", "half", "--from-literal=tokens=sender:one")
+        yield found
+    finally:
+        found.end()
+
+
+@pytest.mark.parametrize(("value", "said"), REFUSED.items())
+def test_a_value_that_cannot_come_up_is_refused_at_install(space: Cluster, value: str, said: str) -> None:
+    with pytest.raises(AssertionError) as refusal:
+        space.run("helm", "install", "trial", str(CHART), "--set", value)
+
+    assert said in str(refusal.value)
+    assert space.get("statefulsets,deployments,jobs") == []
+    assert [one["metadata"]["name"] for one in space.get("secrets")] == ["half"]
