@@ -1,7 +1,14 @@
 """The digital cohort: radiographs of femurs that nobody ever had, made from one seed.
 
 seeds.py        a random generator for each patient and image, the same in any order
-patient.py      a patient drawn by number and label: femur, thigh, fracture, and what is true of them
+patient.py      a patient drawn by number and label, of the parts that follow
+population.py   age, sex, build, bone loss
+femur.py        the measures of a femur in mm; bone.py: what they come to as solids
+fracture.py     features drawn by label, made into the surfaces and pieces of breakage.py
+criteria.py     which fracture is atypical, and readers who say so
+mimics.py       canals, callus, folds, casts, implants; neighbours.py: hip and knee; tissue.py: muscle, fat, skin
+solids.py       chords through sections, ellipsoids and tubes; rays.py: through a broken bone
+spongy.py       trabeculae; texture.py: their noise; soft.py: muscle and fat on each ray
 projection.py   patient + view + pose → thickness maps in mm, masks, axis
 shaft/          the first femur and six sites: what the demo's models were trained on
 chest.py        a crude thorax, for what lies outside the scope of a femur model
