@@ -80,11 +80,11 @@ class Pose:
     """How the leg lies for one exposure: the part that the field is centred on, `along_mm` and `across_mm` off it,
     tilted by `tilt_rad` within the field and turned by `turn_rad` about the long axis of the thigh."""
 
-    part: Part
     along_mm: float
     across_mm: float
     tilt_rad: float
     turn_rad: float
+    part: Part = "injury"
 
 
 def draw_pose(rng: np.random.Generator, view: View) -> Pose:

@@ -22,13 +22,13 @@ def subject_of(row: Row) -> Subject:
         site=row.site,
         is_atypical=row.label.startswith("AFF"),
         sign=sign(patient),
-        age=float(getattr(patient, "age", 76.0)),
-        sex=str(getattr(patient, "sex", "F")),
+        age=float(patient.person.age),
+        sex=patient.person.sex,
         index_date=row.date - datetime.timedelta(days=row.day),
     )
 
 
 def sign(patient: Patient) -> float:
     """How likely an atypical fracture is by what the image shows of the cortex, 0 to 1."""
-    femur = patient.femur
-    return 1 / (1 + math.exp(-(9 * (femur.lateral_thickening - 1.11) + 1.6 * (femur.beak_mm - 0.6))))
+    reaction = patient.reaction
+    return 1 / (1 + math.exp(-(9 * (reaction.thickening - 1.04) + 1.6 * (reaction.beak_mm - 0.6))))
