@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-__all__ = ["CHART", "Object", "containers", "helm", "pods", "refusal", "render"]
+__all__ = ["CHART", "NAMESPACE", "Object", "containers", "helm", "pods", "refusal", "render"]
 
 CHART = Path(__file__).parents[2] / "helm" / "osteon"
 NAMESPACE = "ward"
