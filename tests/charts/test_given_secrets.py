@@ -50,7 +50,7 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
     class Cluster(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             *_, kind, name = self.path.split("?")[0].split("/")
-            found: Object | None = {
+            answers: Object = {
                 "version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
                 "api": {"kind": "APIVersions", "versions": ["v1"]},
                 "apis": {"kind": "APIGroupList", "groups": []},
@@ -64,7 +64,8 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
                 },
                 "default": {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}},
                 "secrets": {"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": []},
-            }.get(name)
+            }
+            found = answers.get(name)
             if kind == "secrets" and name in secrets:
                 data = dict.fromkeys(secrets[name], "")
                 found = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}

@@ -36,7 +36,6 @@ PODS = {
 MORE = {"many": {"trial-commitments": "StatefulSet"}, "watched": {"trial-prune": "CronJob"}}
 
 WITHOUT: dict[str, set[str]] = {
-    "site": {"trial-desk"},
     "hub": {f"trial-{part}" for part in (*STAGES, "triton", "ingest", "console", "test", "forget")},
     "external": {"trial-kafka", "trial-store"},
 }

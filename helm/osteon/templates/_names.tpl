@@ -35,7 +35,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- $parts := list "provision" "test" }}
 {{- if .Values.kafka.enabled }}{{ $parts = append $parts "kafka" }}{{ end }}
 {{- if .Values.store.enabled }}{{ $parts = append $parts "store" }}{{ end }}
-{{- if .Values.hub.enabled }}{{ $parts = append $parts "desk" }}{{ end }}
+{{- if or .Values.hub.enabled .Values.site.enabled }}{{ $parts = append $parts "desk" }}{{ end }}
 {{- if .Values.site.enabled }}{{ $parts = concat $parts (list "ingest" "accept" "harmonizer" "classifier" "console" "triton" "forget") }}{{ end }}
 {{- if include "osteon.reportsCommitments" . }}{{ $parts = append $parts "commitments" }}{{ end }}
 {{- $parts | toJson }}

@@ -47,6 +47,9 @@ def test_models_are_released_served_and_put_in_force(
     try:
         made = osteon("make", *folders, "--use", environ=people)
         listed = osteon("list", "--json", environ=people)
+        saved = osteon(
+            "save", json.loads(listed.stdout or "[{}]")[-1].get("id", ""), tmp_path / "saved", environ=people
+        )
         refused = osteon("retire", json.loads(listed.stdout or "[{}]")[-1].get("id", ""), environ=people)
     finally:
         reconcile.terminate()
@@ -54,6 +57,8 @@ def test_models_are_released_served_and_put_in_force(
 
     assert made.returncode == 0, made.stderr + log
     assert [(one["in_force"], one["harmonizer"]) for one in json.loads(listed.stdout)] == [(True, "told-gain 1")]
+    assert saved.returncode == 0, saved.stderr
+    assert (tmp_path / "saved" / "classifier" / "card.json").exists()
     assert refused.returncode == 1
     assert "in force" in refused.stderr
     assert reconcile.returncode == 0, log

@@ -7,11 +7,11 @@ import pytest
 
 from osteon.bus import MemoryBus, Outgoing
 from osteon.contracts import ReleaseSet
-from osteon.contracts.topics import MODEL_RELEASED
+from osteon.contracts.topics import MODEL_RELEASED, TOPICS
 from osteon.errors import Fatal, Passing, Poison
 from osteon.release import Releases
 from osteon.release.publish import find, make, retire, rollback, use
-from osteon.release.repository import read_folder
+from osteon.release.repository import read_folder, save_folder
 from osteon.store import MemoryStore
 
 
@@ -38,6 +38,20 @@ def test_the_same_files_are_the_same_set(
 
     assert make(bus, store, releases, *models) == make(bus, store, releases, *models)
     assert len(releases.released()) == 1
+
+
+def test_a_set_that_is_saved_and_made_elsewhere_is_the_same_set(
+    two: tuple[str, str], store: MemoryStore, releases: Releases, tmp_path: Path
+) -> None:
+    for card, model in releases.get(two[1]).models:
+        save_folder(store, model, tmp_path / "set" / card.role)
+
+    elsewhere, there = MemoryBus(), MemoryStore()
+    elsewhere.provision(TOPICS)
+    folders = [read_folder(tmp_path / "set" / role) for role in ("harmonizer", "classifier")]
+    assert make(elsewhere, there, Releases(elsewhere, there), *folders) == two[1]
+    with pytest.raises(Fatal, match="name a folder that is not there yet"):
+        save_folder(store, releases.get(two[0]).models[0][1], tmp_path / "set" / "harmonizer")
 
 
 def test_making_a_set_does_not_put_it_in_force(two: tuple[str, str], releases: Releases) -> None:

@@ -22,7 +22,7 @@ from osteon.release import publish
 from osteon.release.card import Card
 from osteon.release.reconcile import Reconciler, check_served
 from osteon.release.releases import Releases
-from osteon.release.repository import read_folder
+from osteon.release.repository import read_folder, save_folder
 from osteon.release.triton import connect_as as connect_triton
 from osteon.runtime import Settings, read_settings, service
 from osteon.runtime.health import Health, serve
@@ -147,6 +147,26 @@ def show(
     for name in cards["harmonizer"]:
         table.add_row(name, *(_cell(card, name) for card in (found.harmonizer, found.classifier)))
     CONSOLE.print(table)
+
+
+@release.command()
+def save(
+    release_set: Annotated[str, typer.Argument(help="The set's id, or how it begins.")],
+    folder: Annotated[Path, typer.Argument(help="Where `harmonizer` and `classifier` are made, each a folder.")],
+) -> None:
+    """Write a set's files down, to make the same release elsewhere: its id stays.
+
+    osteon release save 3fa9 /tmp/set
+    """
+    with _office(_settings()) as office:
+        found = office.releases.get(publish.find(office.releases, release_set))
+        for card, model in found.models:
+            save_folder(office.store, model, folder / card.role)
+    CONSOLE.print(
+        f"saved [bold]{found.id}[/]; elsewhere: osteon release make --harmonizer {folder / 'harmonizer'} "
+        f"--classifier {folder / 'classifier'} --use",
+        soft_wrap=True,
+    )
 
 
 @release.command()

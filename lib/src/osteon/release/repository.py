@@ -21,6 +21,7 @@ __all__ = [
     "loaded_sha256",
     "read_folder",
     "remove_entry",
+    "save_folder",
     "upload",
     "write_entry",
 ]
@@ -63,6 +64,17 @@ def read_folder(path: Path) -> Folder:
     except ValueError as error:
         raise Fatal(f"{path / 'card.json'}: {error}") from None
     return Folder(card, files["model.onnx"], files["parity.npz"])
+
+
+def save_folder(store: Store, model: contracts.Model, path: Path) -> None:
+    """Write a released model's files to a new folder, as they were released. Raises Fatal, Passing, Poison."""
+    files = {"card.json": model.card, "model.onnx": model.onnx, "parity.npz": model.parity}
+    try:
+        path.mkdir(parents=True)
+        for name, ref in files.items():
+            (path / name).write_bytes(store.get(ref, BUCKET))
+    except OSError as error:
+        raise Fatal(f"{path}: {error.strerror}; name a folder that is not there yet") from None
 
 
 def upload(store: Store, folder: Folder) -> contracts.Model:
