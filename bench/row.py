@@ -45,6 +45,7 @@ class Size:
     n_records: int = 12_000
     n_sleeps: int = 4_000
     n_soak: int = 1_000
+    n_patients: int = 120  # of a digital cohort
     grid: int = 512  # rows and columns that the models take
     layers: tuple[int, ...] = (3, 4, 6, 3)  # of the classifier of real size: a ResNet-50
 
@@ -61,6 +62,7 @@ TINY = Size(
     n_records=200,
     n_sleeps=200,
     n_soak=20,
+    n_patients=2,
     grid=64,
     layers=(1, 1, 1, 1),
 )

@@ -84,15 +84,80 @@ def make(
     if dry_run:
         _show(design.preset, counts)
         return
-    screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen) as bars:
+    with _bars() as bars:
         bar = bars.add_task("images", total=None)
         made = make_cohort(
             design, out, n_processes=processes, progress=lambda n, n_all: bars.update(bar, completed=n, total=n_all)
         )
     _show(design.preset, counts)
     Console().print(f"{made.n_new} images made, {made.n_before} were there; all in {out}", highlight=False)
+
+
+@cohort.command("difficulty", no_args_is_help=True)
+def difficulty(
+    out: Annotated[Path, typer.Argument(help="the folder for difficulty.json and the figures")],
+    sites: Annotated[int, typer.Option(min=2, help="the first so many of the sites")] = 12,
+    pairs: Annotated[int, typer.Option(min=16, help="of images with and without a sign, for each sign and site")] = 40,
+    patients: Annotated[int, typer.Option(min=4, help="each seen at every site, for the probe")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="another seed measures other patients")] = 0,
+) -> None:
+    """Measure how hard the digital sites make it: d' of each sign at each site, and what a probe reads of the site.
+
+    d' is that of a channelised Hotelling observer: 0 can't be seen, 1 hardly, 3 is plain. The probe tells the sites
+    apart by one axis of site effects at a time. A second takes some four images on a core.
+
+    Example: osteon cohort difficulty docs/figures --sites 24
+    """
+    from osteon.phantom.difficulty import measure, write_report
+    from osteon.phantom.render import first_sites
+
+    with _bars() as bars:
+        bar = bars.add_task("measuring", total=None)
+        found = measure(
+            first_sites(sites),
+            n_pairs=pairs,
+            n_patients=patients,
+            seed=seed,
+            progress=lambda n, n_all: bars.update(bar, completed=n, total=n_all),
+        )
+    write_report(found, out)
+    grid = Table("sign", "least d'", "median", "largest", "sites below 0.5", box=None)
+    for sign in dict.fromkeys(one.sign for one in found.seen):
+        values = sorted(one.d_prime for one in found.seen if one.sign == sign)
+        below = str(sum(value < 0.5 for value in values))
+        grid.add_row(sign, *(f"{values[n]:.2f}" for n in (0, len(values) // 2, -1)), below)
+    thin = sorted(one.d_prime_of_least for one in found.seen if one.d_prime_of_least is not None)
+    below = str(sum(value < 0.5 for value in thin))
+    grid.add_row("least cracks", *(f"{thin[n]:.2f}" for n in (0, len(thin) // 2, -1)), below)
+    Console().print(grid)
+    grid = Table("axis", "balanced accuracy", "chance", box=None)
+    for one in found.read:
+        grid.add_row(one.axis, f"{one.balanced_accuracy:.2f}", f"{one.chance:.2f}")
+    Console().print(grid)
+
+
+@cohort.command("sheet", no_args_is_help=True)
+def sheet(
+    out: Annotated[Path, typer.Argument(help="the picture to write, .png or .jpg")],
+    sites: Annotated[int, typer.Option(min=1, help="the first so many of the sites")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="another seed shows other patients")] = 0,
+    size: Annotated[str, typer.Option(help="crop or native")] = "crop",
+    width: Annotated[int, typer.Option(min=32, help="of a picture, in pixels")] = 176,
+) -> None:
+    """Draw a contact sheet: four labels in two views, the same patients in the same pose at each site.
+
+    Example: osteon cohort sheet sheet.png --sites 6 --seed 3
+    """
+    from osteon.phantom.render import SIZES, first_sites
+    from osteon.phantom.sheet import contact_sheet
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(first_sites(sites), seed=seed, size=_one_of(size, SIZES, "size"), width=width).save(out)
+
+
+def _bars() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _one_of(value: str, allowed: Sequence[Word], name: str) -> Word:

@@ -4,7 +4,7 @@
     register.parquet  register.csv  what registers know of the patients
     card.json  README.md            how the cohort was made, and what its counts are
     images/<site>/<case>.dcm        as the site stores it, compressed without loss
-    truth/<case>.npz                masks, axis, and the image without noise, where asked for
+    truth/<case>.npz                masks, axis, and the image without noise at the reference site
 
 A run that was ended goes on where it stopped: each finished image is a line of `journal.jsonl`.
 """
@@ -22,21 +22,24 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pydicom import Dataset
+from threadpoolctl import threadpool_limits
 
 from osteon.cohort.table import Description, write_cohort
 from osteon.errors import Fatal
 from osteon.imaging.dicom import pixel_spacing_mm
-from osteon.imaging.stored import decode, pixel_sha256
+from osteon.imaging.stored import pixel_sha256
 from osteon.phantom.encoding import encoded
 from osteon.phantom.plan import Plan, Row
 from osteon.phantom.presets import Equipment, preset_named
 from osteon.phantom.register import World, register
-from osteon.phantom.render import Rendered, Size, all_sites, planned_sites, render
+from osteon.phantom.render import Rendered, Size, first_sites, planned_sites, render
 from osteon.phantom.subject import subject_of
 
 __all__ = ["Design", "Made", "make_cohort", "plan_of", "summary"]
 
 NAME = "phantom-1"  # the calibration of patients, physics and sites; a new one gets a new name
+REFERENCE_TOP = 1.5  # the largest value of an image at the reference site, so that 16 bits hold it
 CHUNK = 8  # images a process takes at a time
 WARNING = "Made by a program. It shows that machinery works and how methods rank; it is no evidence about patients."
 
@@ -71,10 +74,7 @@ class Made:
 
 def plan_of(design: Design) -> Plan:
     """The rows of a design. Raises Fatal for one that can't be made."""
-    try:
-        sites = planned_sites(all_sites(design.n_sites))
-    except ValueError as error:
-        raise Fatal(str(error)) from None
+    sites = planned_sites(first_sites(design.n_sites))
     return Plan(preset_named(design.preset), sites, design.seed, design.n_patients, design.equipment)
 
 
@@ -152,7 +152,7 @@ def _made(rows: list[Row], design: Design, folder: Path, n_processes: int) -> It
     if n_processes == 1:
         yield from map(work, rows)
         return
-    with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
+    with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver"), threadpool_limits, (1,)) as pool:
         yield from pool.map(work, rows, chunksize=CHUNK)
 
 
@@ -165,9 +165,10 @@ class _Work:
     def __call__(self, row: Row) -> dict[str, Any]:
         """Makes and writes one image; gives its row of the table."""
         made = render(row, self.size)
+        dataset = made.dataset
         path = Path("images", row.site, f"{row.case_id}.dcm")
-        entry = _entry(made, path.as_posix())
-        content = encoded(made.dataset, made.transfer_syntax)
+        entry = _entry(made, dataset, path.as_posix())
+        content = encoded(dataset, made.transfer_syntax)
         entry["sha256"] = hashlib.sha256(content).hexdigest()
         if self.has_truth:
             _write_truth(made, Path(self.folder, "truth", f"{row.case_id}.npz"))
@@ -175,21 +176,21 @@ class _Work:
         return entry
 
 
-def _entry(made: Rendered, path: str) -> dict[str, Any]:
-    row, dataset = made.row, made.dataset
+def _entry(made: Rendered, dataset: Dataset, path: str) -> dict[str, Any]:
+    row, truth, scanner = made.row, made.projection.truth, made.stored.scanner
     spacing = pixel_spacing_mm(dataset)
     return {
         "case": row.case_id,
         "patient": row.patient_id,
         "study": f"{row.patient_id}-s{row.study}",
         "site": row.site,
-        "vendor": dataset.Manufacturer,
-        "family": dataset.ManufacturerModelName,
-        "label": made.projection.truth.adjudicated,
-        "modality": dataset.Modality,
+        "vendor": scanner.manufacturer,
+        "family": scanner.family,
+        "label": row.label,
+        "modality": scanner.modality,
         "view": row.view,
         "side": row.side,
-        "body_part": dataset.BodyPartExamined,
+        "body_part": made.site.body_part,
         "hardware": bool((made.projection.thickness.metal_mm > 0).any()),
         "exam_date": row.date.isoformat(),
         "days_from_index": row.day,
@@ -198,17 +199,21 @@ def _entry(made: Rendered, path: str) -> dict[str, Any]:
         "height": int(dataset.Rows),
         "width": int(dataset.Columns),
         "path": path,
-        "pixels_sha256": pixel_sha256(decode(dataset)),
-        "drawn_label": row.label,
+        "pixels_sha256": pixel_sha256(made.stored.pixels),
+        "adjudicated": truth.adjudicated,
+        "kind": truth.features.kind,
         "purpose": row.purpose,
         "room": row.room,
         "pose": row.pose,
         "image": row.image,
+        "age": made.patient.person.age,
+        "sex": made.patient.person.sex,
+        "outside": made.site.is_outside,
     }
 
 
 def _write_truth(made: Rendered, path: Path) -> None:
-    truth = made.projection.truth
+    truth, reference = made.projection.truth, made.reference
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".part.npz")
     np.savez_compressed(
@@ -218,6 +223,8 @@ def _write_truth(made: Rendered, path: Path) -> None:
         fracture=truth.fracture,
         axis_mm=np.array(truth.axis_mm, dtype=np.float32),
         spacing_mm=np.float32(made.projection.thickness.spacing_mm),
+        reference=np.rint(np.clip(reference / REFERENCE_TOP, 0, 1) * 65535).astype(np.uint16),
+        reference_top=np.float32(REFERENCE_TOP),
     )
     fresh.replace(path)
 
@@ -255,8 +262,8 @@ def _write_card(design: Design, folder: Path, table: pl.DataFrame, long: pl.Data
         "design": asdict(design),
         "design_sha256": design.digest,
         "counts": summary(design),
-        "adjudicated": dict(patients.group_by("label").len().sort("label").iter_rows()),
-        "adjudicated_otherwise": patients.filter(pl.col("label") != pl.col("drawn_label")).height,
+        "adjudicated": dict(patients.group_by("adjudicated").len().sort("adjudicated").iter_rows()),
+        "adjudicated_otherwise": patients.filter(pl.col("label") != pl.col("adjudicated")).height,
         "images_by_site": dict(table.group_by("site").len().sort("len", descending=True).iter_rows()),
         "register_entries": dict(long.group_by("kind").len().sort("kind").iter_rows()),
         "table_sha256": hashlib.sha256((folder / "cohort.csv").read_bytes()).hexdigest(),

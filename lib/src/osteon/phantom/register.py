@@ -38,7 +38,7 @@ WORLDS: tuple[World, ...] = ("redundant", "independent", "interacting")
 SCHEMA = {"patient": pl.String, "date": pl.Date, "kind": pl.String, "code": pl.String, "amount": pl.Float64}
 
 BEFORE_DAYS, AFTER_DAYS = 3652, 365
-OF_REGISTER = 1_000_000  # beyond any image's number, so that register and images have random numbers of their own
+OF_REGISTER = 2_000_000  # beyond any image's number, so that register and images have random numbers of their own
 OF_SITE = 2**30
 
 # 69 % of patients with an atypical fracture had used a bisphosphonate (Bauer et al., J Clin Endocrinol Metab 2024: 31 %

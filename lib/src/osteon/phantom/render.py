@@ -1,86 +1,106 @@
-"""One row of a plan → its image: the patient drawn, projected, exposed and developed at the site, with its truth."""
+"""One row of a plan → its image: the patient drawn, projected and exposed at the site, with what is true of it."""
 
+import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydicom import Dataset
 
-from osteon.phantom.patient import Patient, draw_patient
+from osteon.errors import Fatal
+from osteon.phantom.exposure import Stored, expose, field_of, reference_image
+from osteon.phantom.patient import Patient, Side, draw_patient
 from osteon.phantom.plan import PlannedSite, Row
+from osteon.phantom.presets import PlanLabel
 from osteon.phantom.projection import Projection, draw_pose, project
-from osteon.phantom.radiograph import deterministic_uid
+from osteon.phantom.radiograph import Exam, radiograph
+from osteon.phantom.scanner import Knobs, turned
 from osteon.phantom.seeds import generator
-from osteon.phantom.shaft.radiograph import FINEST_RENDERED_MM, Case, _header, _with_pixels
-from osteon.phantom.shaft.scanner import SITES, Site, develop
-from osteon.phantom.shaft.xray import expose
+from osteon.phantom.sites import Site, sites
 
-__all__ = ["CROP_MM", "CROP_PIXELS", "SIZES", "Rendered", "Size", "all_sites", "patient_of", "planned_sites", "render"]
+__all__ = ["SIZES", "Rendered", "Size", "first_sites", "patient_of", "planned_sites", "render"]
 
 Size = Literal["native", "crop"]
 SIZES: tuple[Size, ...] = ("native", "crop")
-CROP_PIXELS = 512
-CROP_MM = 0.4  # spacing of a crop, which so shows 205 mm of the shaft: the whole way a fracture line can take
+# The stream of random numbers of an exposure; an image's own, without a further number, is its pose.
+EXPOSURE = 0
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """An image as its site stores it: `dataset` holds uncompressed pixels, to be encoded in `transfer_syntax`.
-
-    The masks of `projection.truth` lie on the grid of the rendered geometry, over the same field as the image before
-    the site turned or cropped it.
-    """
+    """An image as its site stores it. Masks of `projection.truth` lie on the grid of the thickness maps, over the same
+    field as the image before a crosswise detector turned it."""
 
     row: Row
-    dataset: Dataset
-    transfer_syntax: str
     patient: Patient
     projection: Projection
+    stored: Stored
+    site: Site
+
+    @property
+    def dataset(self) -> Dataset:
+        """The DICOM object, its pixels uncompressed; made anew at each call."""
+        person, row = self.patient.person, self.row
+        born = row.date - datetime.timedelta(days=row.day + round(365.25 * person.age))
+        exam = Exam(row.patient_id, row.date, row.view, row.side, row.image, row.study, person.sex, born)
+        return radiograph(self.stored, self.site, row.room, exam)
+
+    @property
+    def transfer_syntax(self) -> str:
+        """In which the site writes it."""
+        return self.stored.scanner.geometry.transfer_syntax
+
+    @property
+    def reference(self) -> npt.NDArray[np.float32]:
+        """The image without noise at the reference site, on the grid of the masks."""
+        return reference_image(self.projection.thickness)
 
 
-def all_sites(n_sites: int = 0) -> tuple[Site, ...]:
-    """The first `n_sites` of the digital sites; 0 for all. Raises ValueError if there are fewer."""
-    if not 0 <= n_sites <= len(SITES):
-        raise ValueError(f"there are 1 to {len(SITES)} sites, not {n_sites}")
-    return SITES[: n_sites or None]
+def first_sites(n_sites: int = 0) -> tuple[Site, ...]:
+    """The first `n_sites` of the digital sites; 0 for all. Raises Fatal if there are fewer."""
+    found = sites()
+    if not 0 <= n_sites <= len(found):
+        raise Fatal(f"there are {len(found)} sites: name 1 to {len(found)} of them, not {n_sites}")
+    return found[: n_sites or None]
 
 
-def planned_sites(sites: Sequence[Site]) -> tuple[PlannedSite, ...]:
+def planned_sites(chosen: Sequence[Site]) -> tuple[PlannedSite, ...]:
     """What a plan needs to know of sites."""
-    return tuple(PlannedSite(site.name, site.manufacturer, 1 / (place + 3)) for place, site in enumerate(sites))
+    return tuple(PlannedSite(site.name, site.manufacturer, site.share, len(site.rooms)) for site in chosen)
+
+
+@cache
+def _sites_by_name() -> dict[str, Site]:
+    return {site.name: site for site in sites()}
 
 
 @lru_cache(maxsize=4)
-def patient_of(seed: int, purpose: str, number: int, label: str, side: str) -> Patient:
+def patient_of(seed: int, purpose: str, number: int, label: PlanLabel, side: Side) -> Patient:
     """The patient of a row; the last few are kept, since their images follow each other."""
-    return replace(draw_patient(seed, purpose, number, label), side=side)  # type: ignore[arg-type]
+    return draw_patient(seed, purpose, number, label, side)
 
 
-def render(row: Row, size: Size) -> Rendered:
-    """The image of a row, the same on any machine, in any order."""
-    site = next(one for one in SITES if one.name == row.site)
-    if size == "crop":
-        site = replace(site, pitch_mm=CROP_MM, field_mm=(CROP_PIXELS * CROP_MM, CROP_PIXELS * CROP_MM))
+def render(row: Row, size: Size, knobs: Knobs | None = None) -> Rendered:
+    """The image of a row: the same on any machine, alone or among others. `knobs` turn the site's axes, each from 0
+    (as at the reference) by way of 1 (its own) to 2."""
+    site = _sites_by_name()[row.site]
+    is_crop = size == "crop"
     patient = patient_of(row.seed, row.purpose, row.patient, row.label, row.side)
     pose = draw_pose(generator(row.seed, row.purpose, row.patient, row.pose), row.view)
-    projection = project(patient, row.view, pose, site.field_mm, max(FINEST_RENDERED_MM, site.pitch_mm))
-    noise, processing = (generator(row.seed, row.purpose, row.patient, row.image, n) for n in (0, 1))
-    stored = develop(
-        expose(projection.thickness, site.beam, site.detector, site.shape, noise), site, row.side, processing
+    field_mm, spacing_mm = field_of(turned(site.scanner(row.room, row.date, row.view), knobs or {}), is_crop=is_crop)
+    projection = project(patient, row.view, pose, field_mm, spacing_mm)
+    stored = expose(
+        projection.thickness,
+        site,
+        row.room,
+        generator(row.seed, row.purpose, row.patient, row.image, EXPOSURE),
+        on=row.date,
+        view=row.view,
+        letter=row.side,
+        is_crop=is_crop,
+        knobs=knobs,
     )
-    case = Case(row.seed, row.purpose, row.patient, "atypical", row.image)
-    dataset = _with_pixels(_header(case, site, site.body_part, row.side), stored, site, site.pitch_mm)
-    _say_who_and_when(dataset, row, site)
-    return Rendered(row, dataset, site.transfer_syntax, patient, projection)
-
-
-def _say_who_and_when(dataset: Dataset, row: Row, site: Site) -> None:
-    dataset.PatientID = row.patient_id
-    dataset.PatientName = f"PHANTOM^{row.patient_id}"
-    dataset.ViewPosition = "AP" if row.view == "AP" else "LL"
-    dataset.StudyInstanceUID = deterministic_uid("study", row.patient_id, row.study, site.name)
-    dataset.AccessionNumber = f"PHACC{row.patient:06d}{row.study}"
-    day = f"{row.date:%Y%m%d}"
-    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = day
-    dataset.InstanceNumber = row.image + 1
+    return Rendered(row, patient, projection, stored, site)
