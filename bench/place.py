@@ -16,10 +16,10 @@ from bench.models import Models
 from bench.radiographs import write_radiographs
 from bench.row import Size
 from osteon.bus import connect
+from osteon.cohort.send import Parcel, send_by_c_store
 from osteon.contracts import ImageSetAside
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_SET_ASIDE
 from osteon.release import Releases, Triton, publish
-from osteon_stack.demo.send import Parcel, send_by_c_store
 from osteon_stack.ports import HOST, free_ports
 from osteon_stack.prepare import connect_store
 from osteon_stack.processes import processes_of

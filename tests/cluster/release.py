@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from osteon_stack.demo.send import Parcel, send_by_c_store, send_by_stow
+from osteon.cohort.send import Parcel, send_by_c_store, send_by_stow
 
 from ..faults.radiographs import Radiograph
 from ..faults.senders import Carry, Sender

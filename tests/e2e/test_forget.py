@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
+from osteon.cohort.send import Parcel, send_by_stow
 from osteon.phantom.encoding import encoded
 from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
 from osteon.store import connect as connect_store
 from osteon_ingest.identity import Keys, image_id
-from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.secrets import identity, site_key
 from osteon_stack.services import common_environment

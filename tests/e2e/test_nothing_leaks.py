@@ -10,6 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.datadict import keyword_for_tag
 
+from osteon.cohort.send import Parcel, send_by_stow
 from osteon.contracts import ImageDeidentified
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.imaging.quiet import quiet_pydicom
@@ -20,7 +21,6 @@ from osteon.store import connect as connect_store
 from osteon_ingest.coverage import BIRTHDAY, NAME, NUMBER, UID, attributes, planted, plants
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.demo.planted import found_planted
-from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.processes import processes_of
 from osteon_stack.secrets import identity, site_key

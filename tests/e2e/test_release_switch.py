@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from osteon.cohort.send import Parcel, send_by_stow
 from osteon.contracts import ImageClassified, ImageHarmonized
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_HARMONIZED
 from osteon.phantom.encoding import encoded
@@ -22,7 +23,6 @@ from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
 from osteon.release import Card
 from osteon_ingest.identity import Keys, image_id
-from osteon_stack.demo.send import Parcel, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.secrets import site_key
 from osteon_stack.services import connect_bus

@@ -17,7 +17,7 @@ from typing import Literal
 
 import httpx
 
-from osteon_stack.demo.send import Parcel, send_by_c_store, send_by_stow
+from osteon.cohort.send import Parcel, send_by_c_store, send_by_stow
 from osteon_stack.ports import HOST
 from osteon_stack.stack import Stack
 from tests.faults.radiographs import Radiograph

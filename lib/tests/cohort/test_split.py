@@ -170,7 +170,7 @@ def test_what_can_not_be_split_says_why() -> None:
         for n in range(12)
     )
 
-    with pytest.raises(Unsplittable, match="AFF_complete has fewer patients than 5 folds: ask for at most 2"):
+    with pytest.raises(Unsplittable, match="AFF_complete has 2 patients, fewer than 5 folds: ask for at most 2 folds"):
         k_fold(table, n_folds=5)
     with pytest.raises(Unsplittable, match="2 of 3 sites have a case labelled"):
         hold_out(table, "site", n_groups=3)

@@ -1,12 +1,21 @@
 """Data sets as one table each: a row a case, with its patient, site, label, spacing and where its image lies.
 
-table.py     the schema and its check; open lazily, write
-split.py     who trains and who tests: by patient, by whole sites, in time; with a digest
-nodes.py     72 sites into 3 to 6 nodes: even, skewed, by vendor
-problem.py   what is wrong with a data set, with file, line and way out
-picture.py   one file: its size, spacing, hashes and pixels, whatever it claims
-measure.py   every file of a table once, in parallel
-tabular.py   anybody's table: CSV however it was saved, Excel, SAS, SPSS, Stata
+table.py        the schema and its check; open lazily, write
+split.py        who trains and who tests: by patient, by whole sites, in time; with a digest
+nodes.py        72 sites into 3 to 6 nodes: even, skewed, by vendor
+readers/        one data set a file: from its folder to a table
+tabular.py      anybody's table: CSV however it was saved, Excel, SAS, SPSS, Stata
 column_map.py   which of its columns means what
-readers/     one data set a file
+boxes.py        boxes that came with the images
+picture.py      one file: its size, spacing, hashes and pixels, whatever it claims
+measure.py      every file of a table once, in parallel
+take_in.py      a researcher's folder becomes a cohort: `osteon cohort import`
+problem.py      what is wrong with a data set, with file, line and way out
+check.py        all that is wrong, never stopping at the first
+knows.py        variables that know the outcome
+register.py     variables from long dated tables, in windows before the index date
+show.py         counts by site, label, size and time, printed and drawn
+prepare.py      aligned, deduplicated 16-bit crops in shards
+send.py         files into a running Osteon by C-STORE or STOW-RS
+commands.py     `osteon cohort …` and `osteon register build`
 """

@@ -17,7 +17,7 @@ from osteon.cohort.readers.found import said_yes
 from osteon.cohort.table import FEMUR_LABELS
 from osteon.errors import OsteonError
 
-__all__ = ["ColumnMap", "NoSuchColumn", "guess", "mapped", "preview"]
+__all__ = ["ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "preview"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the standard's names, as people write them
     "path": ("path", "image path", "filepath", "file path", "file", "filename", "file name", "image", "bild", "fil",
@@ -54,6 +54,11 @@ VIEWS = {"ap": "AP", "pa": "AP", "frontal": "AP", "front": "AP", "anteroposterio
          "lateral": "lateral", "ll": "lateral", "rl": "lateral", "sida": "lateral", "sidobild": "lateral",
          "seitlich": "lateral", "oblique": "oblique", "sned": "oblique", "rao": "oblique",
          "lao": "oblique"}  # fmt: skip
+# Columns that name a person, in the same languages; they never enter a cohort.
+IDENTIFYING = ("name", "patientname", "namn", "fornamn", "efternamn", "firstname", "lastname", "surname", "vorname",
+               "nachname", "birth", "birthdate", "dateofbirth", "dob", "patientbirthdate", "fodelsedatum",
+               "geburtsdatum", "personnummer", "pnr", "ssn", "socialsecuritynumber", "address", "adress", "adresse",
+               "phone", "telefon", "email", "epost", "referringphysicianname", "operatorsname")  # fmt: skip
 FEMUR_WORDS = {  # what the four labels are called
     "complete aff": "AFF_complete", "caff": "AFF_complete", "aff complete": "AFF_complete", "aff": "AFF_complete",
     "incomplete aff": "AFF_incomplete", "iaff": "AFF_incomplete", "aff incomplete": "AFF_incomplete",
@@ -99,7 +104,8 @@ def guess(table: pl.DataFrame, named: Mapping[str, str] | None = None) -> Column
 
 
 def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
-    """The table in the schema's names and values; columns that mean nothing here follow under their own names.
+    """The table in the schema's names and values; columns that mean nothing here follow under their own names,
+    but for those that would name a person.
 
     A value of side or view that is not understood becomes null, or `other`; an unknown label stays as it is, for
     `check` to find.
@@ -139,6 +145,7 @@ def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
     if "exam_date" in made and made["exam_date"].dtype != pl.Date:
         made["exam_date"] = pl.Series("exam_date", [None] * len(table), dtype=pl.Date)
     rest = [table[name] for name in table.columns if name not in columns.values() and name not in made]
+    rest = [column for column in rest if not identifies(column.name)]
     return pl.DataFrame([*made.values(), *rest])
 
 
@@ -149,6 +156,11 @@ def preview(table: pl.DataFrame, known: ColumnMap) -> list[tuple[str, str, str, 
         values = table[theirs].drop_nulls().unique(maintain_order=True)[:3].to_list()
         rows.append((ours, theirs, ", ".join(str(value) for value in values), table[theirs].null_count()))
     return rows
+
+
+def identifies(name: str) -> bool:
+    """Whether a column of this name would name a person."""
+    return plain(name) in IDENTIFYING
 
 
 def plain(name: str) -> str:

@@ -1,7 +1,7 @@
 """One file of a data set: its size, spacing and hashes; and its pixels, as an `Image`.
 
-DICOM, PNG, TIFF and JPEG are radiographs; NIfTI is a volume. Nothing is decoded before the header's claims have been
-found bearable, so that a small file that claims to be huge costs nothing.
+DICOM, PNG, TIFF and JPEG are radiographs (and WebP, which collections pass off as JPEG); NIfTI is a volume. Nothing is
+decoded before the header's claims have been found bearable, so that a small file that claims to be huge costs nothing.
 """
 
 import gzip
@@ -106,9 +106,9 @@ def grey_pixels(data: bytes) -> npt.NDArray[Any]:
 
 def _opened(data: bytes) -> PIL.Image.Image:
     try:
-        picture = PIL.Image.open(io.BytesIO(data), formats=("PNG", "TIFF", "JPEG"))
+        picture = PIL.Image.open(io.BytesIO(data), formats=("PNG", "TIFF", "JPEG", "WEBP"))
     except BROKEN_PICTURE:
-        raise Unreadable("it is no PNG, TIFF or JPEG that can be read, or claims to be huge") from None
+        raise Unreadable("it is no PNG, TIFF, JPEG or WebP that can be read, or claims to be huge") from None
     if picture.width * picture.height > MAX_PIXELS:
         raise Unreadable(f"it claims {picture.width} x {picture.height} pixels")
     return picture

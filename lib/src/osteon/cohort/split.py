@@ -102,11 +102,12 @@ def k_fold(table: pl.DataFrame, *, n_folds: int = 5, seed: int = 0) -> Split:
     rows = _rows(table)
     by_unit = _label_of_units(rows)
     counts = by_unit["label"].value_counts().filter(pl.col("label") != "")
-    if scarce := counts.filter(pl.col("count") < n_folds)["label"].sort().to_list():
-        fewest = int(counts["count"].to_numpy().min())
-        raise Unsplittable(
-            f"label {scarce[0]} has fewer patients than {n_folds} folds: ask for at most {fewest}, or leave it out"
-        )
+    for label, fewest in counts.sort("count", "label").head(1).iter_rows():
+        if fewest < n_folds:
+            fewer = f"ask for at most {fewest} folds" if fewest > 1 else "join it with another label"
+            raise Unsplittable(
+                f"label {label} has {fewest} patients, fewer than {n_folds} folds: {fewer}, or leave it out"
+            )
     if len(by_unit) < n_folds:
         raise Unsplittable(f"{len(by_unit)} patients make no {n_folds} folds")
     usual = counts.sort("count", "label", descending=[True, False])["label"].to_list()[:1] or [""]

@@ -9,18 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from osteon.cohort.commands import cohort
 from osteon.errors import Fatal
 
 __all__ = ["cohort"]
 
 Word = TypeVar("Word", bound=str)
-
-cohort = typer.Typer(no_args_is_help=True, help="Data sets: make a digital one.")
-
-
-@cohort.callback()
-def group() -> None:
-    """Data sets: make a digital one."""
 
 
 @cohort.command("make", no_args_is_help=True)

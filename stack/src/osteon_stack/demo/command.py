@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from osteon.bus.login import Brokers
+from osteon.cohort.send import Parcel, choose_doors
 from osteon.errors import Fatal
 from osteon.phantom.cohort import Expected, demo_cohort, read_manifest
 from osteon.runtime import audit, logs
@@ -22,7 +23,6 @@ from osteon_stack.commands import STATE, Folder, up
 from osteon_stack.demo.follow import Doors, Shipment, bars, n_unread, outcomes, send, shipments, states, wait
 from osteon_stack.demo.planted import found_planted
 from osteon_stack.demo.report import Row, write_report
-from osteon_stack.demo.send import Parcel, choose_doors
 from osteon_stack.ports import HOST, Ports, ports_from
 from osteon_stack.secrets import ADMIN, identity, kafka_login, site_key
 from osteon_stack.services import SITE, connect_bus

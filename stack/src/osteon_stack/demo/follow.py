@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from osteon.bus.login import Brokers
+from osteon.cohort.send import Answer, Parcel, send_by_c_store, send_by_stow
 from osteon.contracts import ObjectRef
 from osteon.contracts.topics import IMAGE_RECEIVED
 from osteon.errors import Fatal, SetAside
 from osteon_ingest.identity import Keys, image_id
 from osteon_ingest.peek import peek
 from osteon_stack.demo.report import Row
-from osteon_stack.demo.send import Answer, Parcel, send_by_c_store, send_by_stow
 
 __all__ = ["Doors", "Shipment", "bars", "n_unread", "outcomes", "send", "shipments", "states", "wait"]
 

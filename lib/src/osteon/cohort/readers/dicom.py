@@ -91,7 +91,8 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
         described = replace(described, site_is="")
     if tabular is None or known is None:
         return Found(headers.drop("sop_instance", "accession"), described, folder, problems)
-    table, more = _joined(headers, tabular, name, known)
+    looked_at = {problem.where for problem in problems}
+    table, more = _joined(headers, tabular, name, known, looked_at)
     labels = tuple(dict.fromkeys(known.labels.values()))
     described = replace(
         described,
@@ -102,7 +103,9 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
     return Found(table.drop("sop_instance", "accession"), described, folder, problems + more)
 
 
-def _joined(headers: pl.DataFrame, tabular: Tabular, name: str, known: ColumnMap) -> tuple[pl.DataFrame, list[Problem]]:
+def _joined(
+    headers: pl.DataFrame, tabular: Tabular, name: str, known: ColumnMap, unreadable: set[str]
+) -> tuple[pl.DataFrame, list[Problem]]:
     told = mapped(tabular.table, known).with_columns(
         _line=pl.int_range(tabular.first_line, tabular.first_line + pl.len())
     )
@@ -115,6 +118,8 @@ def _joined(headers: pl.DataFrame, tabular: Tabular, name: str, known: ColumnMap
                                 "keep one of them; the first counts"))  # fmt: skip
     ours = headers.with_columns(_key=_key_of(headers, key))
     for line, value in told.filter(~pl.col("_key").is_in(ours["_key"].implode())).select("_line", "_key").iter_rows():
+        if value in unreadable or (key == "file name" and any(path.endswith(f"/{value}") for path in unreadable)):
+            continue
         says = "no file is named" if value is None else f"no file has this {theirs}"
         problems.append(Problem("missing", name, line, says, "copy the file, or remove the line"))
     told = told.unique("_key", keep="first", maintain_order=True).drop("_line", "path", "case", strict=False)

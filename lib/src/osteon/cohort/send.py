@@ -1,7 +1,11 @@
-"""Sends files as a hospital would: half by C-STORE, half by STOW-RS, and says what each door answered."""
+"""Sends files as a hospital would, by C-STORE and STOW-RS, and says what each door answered; at a rate, if asked.
+
+`osteon cohort send` and the demo share it. What is broken goes out as it is.
+"""
 
 import ssl
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +17,7 @@ from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
-__all__ = ["Answer", "Parcel", "choose_doors", "send_by_c_store", "send_by_stow"]
+__all__ = ["Answer", "Parcel", "at_rate", "choose_doors", "send_by_c_store", "send_by_stow"]
 
 DoorName = Literal["dimse", "stow"]
 ANSWER_WITHIN_S = 120.0  # a busy machine is slow, and an image that is safe late is safe
@@ -53,7 +57,9 @@ def choose_doors(paths: Sequence[Path]) -> list[Parcel]:
     return parcels
 
 
-def send_by_c_store(parcels: Sequence[Parcel], host: str, port: int, aet: str) -> Iterator[Answer]:
+def send_by_c_store(
+    parcels: Sequence[Parcel], host: str, port: int, aet: str, calling_aet: str = "DEMO"
+) -> Iterator[Answer]:
     """Send over as few associations as the proposed contexts allow; one answer a parcel, in order."""
     association: Association | None = None
     proposed: set[tuple[str, str]] = set()
@@ -66,7 +72,7 @@ def send_by_c_store(parcels: Sequence[Parcel], host: str, port: int, aet: str) -
             if association is not None and association.is_established:
                 association.release()
             proposed = _contexts(parcels[number:])
-            association = _associate(proposed, host, port, aet)
+            association = _associate(proposed, host, port, aet, calling_aet)
         yield Answer(parcel, _store(association, parcel.path))
     if association is not None and association.is_established:
         association.release()
@@ -82,6 +88,24 @@ def send_by_stow(parcels: Sequence[Parcel], url: str, token: str = "", ca: Path 
     with httpx.Client(timeout=ANSWER_WITHIN_S, headers=headers, verify=trust) as client:
         for parcel in parcels:
             yield Answer(parcel, _post(client, url, parcel.path.read_bytes()))
+
+
+def at_rate(
+    answers: Iterator[Answer],
+    images_per_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+) -> Iterator[Answer]:
+    """The same answers, each image sent no earlier than its turn; 0 sends as fast as the door takes them.
+
+    Turns are counted from the beginning, so that a door that paused is caught up with.
+    """
+    began = clock()
+    for number, answer in enumerate(answers, 1):
+        yield answer
+        early = began + number / images_per_s - clock() if images_per_s else 0.0
+        if early > 0:
+            wait(early)
 
 
 def _context(path: Path) -> tuple[str, str] | None:
@@ -101,8 +125,8 @@ def _contexts(parcels: Sequence[Parcel]) -> set[tuple[str, str]]:
     return contexts
 
 
-def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str) -> Association:
-    entity = AE(ae_title="DEMO")
+def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str, calling_aet: str) -> Association:
+    entity = AE(ae_title=calling_aet)
     entity.maximum_pdu_size = 0  # no limit of ours: the door's own holds
     entity.dimse_timeout = entity.network_timeout = ANSWER_WITHIN_S
     entity.requested_contexts = [build_context(sop_class, syntax) for sop_class, syntax in sorted(contexts)]
@@ -124,7 +148,7 @@ def _store(association: Association, path: Path) -> str:
 
 
 def _post(client: httpx.Client, url: str, instance: bytes) -> str:
-    boundary = "osteon-demo-boundary-7f3a"
+    boundary = "osteon-boundary-7f3a"
     body = b"".join(
         [
             f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode(),
