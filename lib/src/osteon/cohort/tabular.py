@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import polars as pl
 import pyreadstat
@@ -57,7 +58,7 @@ def read_tabular(path: Path, *, sheet: str | None = None, has_header: bool = Tru
             return Tabular(pl.read_parquet(path), "Parquet")
         if suffix in (".csv", ".tsv", ".txt"):
             return _csv(path, has_header=has_header)
-    except (pl.exceptions.PolarsError, csv.Error, OSError, ValueError, KeyError, EOFError) as error:
+    except (pl.exceptions.PolarsError, csv.Error, BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
         raise NotATable(f"{path.name} can't be read as {suffix} ({type(error).__name__}): save it as CSV") from None
     raise NotATable(f"{path.name} is of no known kind; known ones: {' '.join(SUFFIXES)}")
 
@@ -186,7 +187,9 @@ def _statistics(path: Path, suffix: str) -> Tabular:
     }
     read, said = readers[suffix]
     try:
-        table, _ = read(str(path), output_format="polars", apply_value_formats=True)
+        # SAS keeps the words for its codes in a catalogue of its own; the others carry them.
+        words = {} if suffix in (".sas7bdat", ".xpt") else {"apply_value_formats": True}
+        table, _ = read(str(path), output_format="polars", **words)
     except (pyreadstat.PyreadstatError, pyreadstat.ReadstatError) as error:
         raise NotATable(f"{path.name} is no {said} file that can be read ({type(error).__name__})") from None
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]

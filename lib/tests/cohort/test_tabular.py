@@ -1,0 +1,113 @@
+"""Anybody's table, however it was saved."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import polars as pl
+import pyreadstat
+import pytest
+
+from osteon.cohort.column_map import NoSuchColumn, guess, mapped, plain
+from osteon.cohort.tabular import NotATable, read_tabular
+
+EXPECTED = pl.DataFrame(
+    {
+        "lopnr": ["0017", "0018"],
+        "klinik": ["Örebro", "Malmö"],
+        "alder": [71.5, 80.25],
+        "n": [3, 4],
+        "datum": [date(2011, 12, 31), date(2012, 1, 1)],
+    }
+)
+
+
+def latin(path: Path) -> None:
+    path.write_bytes(
+        "lopnr;klinik;alder;n;datum\r\n0017;Örebro;71,5;3;2011-12-31\r\n0018;Malmö;80,25;4;2012-01-01\r\n".encode(
+            "latin-1"
+        )
+    )
+
+
+def utf_16(path: Path) -> None:
+    path.write_bytes(
+        "lopnr\tklinik\talder\tn\tdatum\n0017\tÖrebro\t71.5\t3\t31.12.2011\n0018\tMalmö\t80.25\t4\t01.01.2012\n".encode(
+            "utf-16"
+        )
+    )
+
+
+def bom(path: Path) -> None:
+    path.write_bytes(
+        'lopnr,klinik,alder,n,datum\n0017,Örebro,"71,5",3,20111231\n0018,Malmö,"80,25",4,20120101\n'.encode("utf-8-sig")
+    )
+
+
+def excel(path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(EXPECTED.columns)
+    for row in EXPECTED.iter_rows():
+        book.active.append(row)
+    book.save(path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("a.csv", latin), ("b.tsv", utf_16), ("c.csv", bom), ("d.xlsx", excel)])
+def test_a_table_reads_the_same_however_it_was_saved(tmp_path: Path, name: str, write: object) -> None:
+    assert callable(write)
+    write(tmp_path / name)
+
+    table = read_tabular(tmp_path / name).table
+
+    if name == "c.csv":
+        table = table.with_columns(
+            datum=pl.col("datum").cast(pl.String).str.to_date("%Y%m%d")
+        )  # eight digits: a number
+    assert table.equals(EXPECTED)
+
+
+@pytest.mark.parametrize("ending", [".sav", ".dta", ".xpt"])
+def test_spss_stata_and_sas_read_as_they_were_written(tmp_path: Path, ending: str) -> None:
+    write: Any = {".sav": pyreadstat.write_sav, ".dta": pyreadstat.write_dta, ".xpt": pyreadstat.write_xport}[ending]
+    write(EXPECTED.select("lopnr", "klinik", "alder", "n"), str(tmp_path / f"a{ending}"))
+
+    table = read_tabular(tmp_path / f"a{ending}").table
+
+    assert table.rename(str.lower).equals(EXPECTED.select("lopnr", "klinik", "alder", "n"))
+
+
+@pytest.mark.parametrize("name", ["a.sav", "a.dta", "a.sas7bdat", "a.xlsx", "a.parquet"])
+def test_a_file_that_is_damaged_says_what_to_save_it_as(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"damaged" * 40)
+
+    with pytest.raises(NotATable, match=r"can.t be read|can be read"):
+        read_tabular(tmp_path / name)
+
+
+def test_a_line_with_a_field_too_many_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n1,2,3\n")
+
+    with pytest.raises(NotATable, match=r"a\.csv:3 "):
+        read_tabular(tmp_path / "a.csv")
+
+
+def test_columns_are_guessed_in_three_languages_and_a_stated_map_goes_first() -> None:
+    table = pl.DataFrame(
+        {"Löpnr": ["1"], "Krankenhaus": ["B"], "FracType": ["iAFF"], "Sida": ["vänster"], "Namn": ["A B"]}
+    )
+
+    known = guess(table, {"label": "FracType"})
+    made = mapped(table, known)
+
+    assert dict(known.columns) == {"patient": "Löpnr", "site": "Krankenhaus", "label": "FracType", "side": "Sida"}
+    assert made.row(0, named=True) == {"patient": "1", "site": "B", "label": "AFF_incomplete", "side": "L"}
+    with pytest.raises(NoSuchColumn, match="no column Fraktur; it has"):
+        guess(table, {"label": "Fraktur"})
+    with pytest.raises(NoSuchColumn, match="klinik is no column of a cohort"):
+        guess(table, {"klinik": "Löpnr"})
+    assert guess(table, {"site": ""}).columns.get("site") is None
+
+
+def test_names_are_compared_without_accents_capitals_and_marks() -> None:
+    assert {plain(name) for name in ("Patient_ID", "patient id", "PatientID", "PATIENT-ID")} == {"patientid"}
