@@ -168,7 +168,7 @@ def test_the_heel_effect_is_as_strong_as_the_flat_field_left_it() -> None:
         return np.asarray(signal.mean(axis=1) / signal[100].mean())
 
     assert profile(0.0) == pytest.approx(np.ones(200), abs=1e-3)
-    # 19.9 cm at 115 cm are 9.8 degrees, beyond the table's 8; at 16.1 cm SpekPy gives 0.736 towards the anode.
+    # 16.1 cm at 115 cm are 8 degrees, where SpekPy gives 0.736 towards the anode and 1.029 towards the cathode.
     assert profile(1.0)[100 + 80] == pytest.approx(0.736, rel=0.01)
     assert profile(1.0)[100 - 80] == pytest.approx(1.029, rel=0.01)
 

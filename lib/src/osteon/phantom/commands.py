@@ -1,4 +1,4 @@
-"""`osteon cohort make`: digital cohorts from the command line."""
+"""`osteon cohort make`, `difficulty`, `sheet` and `likeness`: digital cohorts from the command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -147,6 +147,47 @@ def sheet(
 
     out.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(first_sites(sites), seed=seed, size=_one_of(size, SIZES, "size"), width=width).save(out)
+
+
+@cohort.command("likeness", no_args_is_help=True)
+def likeness(
+    real: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, help="real radiographs of the same body part: a folder, or a text file with a path a line"
+        ),
+    ],
+    digital: Annotated[Path, typer.Argument(exists=True, help="the digital cohort's folder, or such a list")],
+    beside: Annotated[list[Path], typer.Option(exists=True, help="another real collection; give one or more")],
+    out: Annotated[Path, typer.Option(help="the folder for likeness.md and its figures")] = Path("likeness"),
+    most: Annotated[int, typer.Option(min=5, help="images of each collection, spread evenly over it")] = 300,
+) -> None:
+    """Say how near digital radiographs come to real ones, beside how far real collections are from each other.
+
+    Only measures are used that survive JPEG and resizing. What is off is named.
+
+    Example:   osteon cohort likeness femurs/ digital/ --beside hands/ --beside chests/
+    """
+    from osteon.phantom.likeness import compare, files_of, measured
+    from osteon.phantom.likeness_report import write_report
+
+    places = {"digital": digital, real.stem: real, **{place.stem: place for place in beside}}
+    if len(places) < 2 + len(beside):
+        raise Fatal("two collections have the same name: name the folders or lists differently")
+    collections = []
+    with _bars() as bars:
+        for name, place in places.items():
+            try:
+                files = files_of(place)
+                files = files[:: max(1, len(files) // most)][:most]
+                bar = bars.add_task(name, total=len(files))
+                collections.append(measured(name, files, progress=lambda bar=bar: bars.advance(bar)))  # type: ignore[misc]
+            except ValueError as error:
+                raise Fatal(str(error)) from error
+    found = compare(collections[0], collections[1:])
+    page = write_report(out, found, collections[0], collections[1:])
+    off = ", ".join(found.off) or "nothing"
+    Console().print(f"further from real ones than any two real collections are: {off}\n{page}", highlight=False)
 
 
 def _bars() -> Progress:

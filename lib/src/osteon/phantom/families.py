@@ -29,7 +29,7 @@ FAMILIES: dict[str, Scanner] = {
         "Phantom Optics",
         "Clarion",
         "DX",
-        Tone(gamma=1.05, s_curve=0.15, low_margin=0.04, high_margin=0.04),
+        Tone(gamma=1.50, s_curve=0.15, low_margin=0.04, high_margin=0.04),
         replace(CSI, focus_mm=0.6, fine=0.35, middle=0.20),
         Noise(dose_uGy=3.0, mottle=0.002, lines=0.001, reduction=0.2),
         Scatter(grid_primary=0.70, grid_scatter=0.12),
@@ -42,7 +42,7 @@ FAMILIES: dict[str, Scanner] = {
         "Plate and Sons",
         "Cassette",
         "CR",
-        Tone(gamma=1.15, s_curve=0.45, low_margin=0.02, high_margin=0.08),
+        Tone(gamma=1.75, s_curve=0.45, low_margin=0.02, high_margin=0.08),
         replace(POWDER, focus_mm=1.2),
         Noise("phosphor", 0.10, dose_uGy=4.0, statistics=0.62, electronic=0.25, mottle=0.006, lines=0.004),
         Scatter(grid_primary=0.66, grid_scatter=0.18, lines_per_mm=4.0, lines_contrast=0.02),
@@ -55,7 +55,7 @@ FAMILIES: dict[str, Scanner] = {
         "Flat Panel Works",
         "Meridian",
         "DX",
-        Tone(gamma=0.85, s_curve=0.20, low_margin=0.06, high_margin=0.03),
+        Tone(gamma=1.25, s_curve=0.20, low_margin=0.06, high_margin=0.03),
         replace(CSI, focus_mm=1.0, fine=1.1, middle=0.55),
         Noise(absorber_mm=0.33, dose_uGy=2.2, electronic=0.10, lines=0.002, reduction=0.5),
         Scatter(grid_primary=0.73, grid_scatter=0.10),
@@ -68,7 +68,7 @@ FAMILIES: dict[str, Scanner] = {
         "Northlight Imaging",
         "Aurora",
         "DX",
-        Tone(gamma=1.30, s_curve=0.30, low_margin=0.02, high_margin=0.02, window_center=0.48, window_width=0.80),
+        Tone(gamma=1.85, s_curve=0.30, low_margin=0.02, high_margin=0.02, window_center=0.48, window_width=0.80),
         replace(CSI, core_mm=0.10, tail_mm=0.35, focus_mm=0.6, fine=0.2, middle=0.7),
         Noise(dose_uGy=2.6, mottle=0.003, lines=0.002, reduction=0.6),
         Scatter(ratio=1.1, grid_primary=0.68, grid_scatter=0.15),
@@ -81,7 +81,7 @@ FAMILIES: dict[str, Scanner] = {
         "Alder and Daughters",
         "Needle",
         "CR",
-        Tone(gamma=0.95, s_curve=0.60, low_margin=0.03, high_margin=0.10, window_center=0.52, window_width=0.75),
+        Tone(gamma=1.45, s_curve=0.60, low_margin=0.03, high_margin=0.10, window_center=0.52, window_width=0.75),
         replace(POWDER, core_mm=0.12, focus_mm=1.2, fine=0.6),
         Noise("phosphor", 0.13, dose_uGy=2.2, statistics=0.60, electronic=0.35, mottle=0.008, lines=0.005,
               reduction=0.3),
@@ -95,11 +95,11 @@ FAMILIES: dict[str, Scanner] = {
         "Selene Direct",
         "Perigee",
         "DX",
-        Tone(gamma=1.75, s_curve=0.0, low_margin=0.12, high_margin=0.0),
+        Tone(gamma=2.30, s_curve=0.0, low_margin=0.12, high_margin=0.0),
         replace(SELENIUM, focus_mm=0.3, fine=2.2, middle=0.0),
         Noise("selenium", 0.50, dose_uGy=8.0, statistics=0.95, electronic=0.45, lines=0.004),
         Scatter(ratio=1.0, grid_primary=1.0, grid_scatter=1.0),
-        Local(latitude=0.60, equalization=0.25, clipped=0.001),
+        Local(latitude=0.45, equalization=0.15, clipped=0.001),
         Geometry(pitch_mm=0.100, height_mm=430, width_mm=350, magnification=1.25, heel=0.5, collimation_mm=40, kvp=90,
                  copper_mm=0.2, marker="burnt-in", photometric="MONOCHROME1", bits_stored=14, transfer_syntax=EXPLICIT),
     ),
@@ -116,6 +116,7 @@ BETWEEN_SITES = {
 }
 PITCHES_MM = (0.100, 0.125, 0.139, 0.143, 0.148, 0.150, 0.160, 0.168, 0.175, 0.194, 0.200)  # panels and plates sold
 FIELDS_MM = ((430, 350), (430, 180), (400, 260), (350, 240), (350, 280), (420, 340))
+SHUTTERED_SHARE = 0.6  # of the readers of plates blacken what the blades covered
 SYNTAXES = (EXPLICIT, IMPLICIT, RLE, JPEG_LOSSLESS, JPEG_2000_LOSSLESS)
 
 
@@ -136,14 +137,15 @@ def draw_scanner(family: str, rng: np.random.Generator) -> Scanner:
         height_mm=float(height_mm),
         width_mm=float(width_mm),
         magnification=float(np.clip(base.magnification + rng.normal(0, 0.03), 1.03, 1.3)),
-        distance_mm=float(rng.choice([1000, 1150, 1500])) if scanner.modality == "DX" else 1000.0,
+        distance_mm=float(rng.choice([1150, 1300, 1500])) if scanner.modality == "DX" else 1150.0,
         kvp=float(base.kvp + rng.integers(-4, 5)),
-        anode_deg=int(rng.choice([10, 12, 16])),
+        anode_deg=int(rng.choice([12, 14])) if height_mm < 400 else 16,  # a long field wants a blunt anode
         collimation_mm=min(groups["geometry"].collimation_mm, width_mm * 0.16),
         photometric=base.photometric if rng.random() < 0.8 else _other(base.photometric),
         bits_stored=int(rng.choice([10, 12])) if scanner.modality == "CR" else int(rng.choice([12, 14, 15, 16])),
         transfer_syntax=str(rng.choice(SYNTAXES)),
         is_crosswise=bool(rng.random() < 0.08),
+        shutter=base.shutter or rng.random() < SHUTTERED_SHARE,
         is_annotated=base.is_annotated if rng.random() < 0.8 else not base.is_annotated,
     )
     model = f"{scanner.model} {int(rng.integers(2, 9)) * 100}"

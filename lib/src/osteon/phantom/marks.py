@@ -14,14 +14,15 @@ FloatArray = npt.NDArray[np.float32]
 
 MARKER_MM = 14.0  # lead letters are sold at 10 to 25 mm
 LEAD_PASSES = 0.02
+NARROWEST_MM = 150.0  # the thigh is wanted in the field, and now and then a little of it is cut
 
 
 def draw_blades(geometry: Geometry, rng: np.random.Generator) -> Blades:
     """Where the radiographer put the blades, off the middle of the field by each side's own distance."""
-    come_in = rng.uniform(0, 1, 4) * geometry.collimation_mm * np.array([1, 1, 2, 2])
+    top, bottom, left, right = (float(one) for one in rng.uniform(0, 1, 4) * geometry.collimation_mm)
     height, width = geometry.height_mm / 2, geometry.width_mm / 2
-    top, bottom, left, right = (float(one) for one in come_in)
-    return Blades((top - height, height - bottom), (left - width, width - right))
+    left, right = (max(width - 2 * one, NARROWEST_MM / 2) for one in (left, right))
+    return Blades((top - height, height - bottom), (-left, right))
 
 
 def lead_marker(signal: FloatArray, letter: str, pitch_mm: float, blades: Blades, rng: np.random.Generator) -> None:

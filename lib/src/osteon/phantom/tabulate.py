@@ -22,8 +22,8 @@ FloatArray = npt.NDArray[np.float64]
 TABLES = Path(__file__).parent / "tables"
 ENERGIES_KEV = np.arange(10.5, 110, 1.0)  # middles of bins 1 keV wide; below 10 keV nothing passes the tube's filter
 VOLTAGES_KVP = tuple(range(50, 111, 5))  # spectra change smoothly between them
-ANODES_DEG = (10, 12, 16)  # the targets of general radiography
-OFF_AXIS_DEG = np.arange(-8, 9)  # more than 43 cm at 180 cm, or 30 cm at 115 cm
+ANODES_DEG = (12, 14, 16)  # the targets of general radiography
+OFF_AXIS_DEG = np.arange(-11, 12)  # 43 cm at 115 cm are 10.6 degrees to either side
 SPECTRUM_ANODE_DEG = 12
 
 # Shares of mass of the elements. Tissues: ICRU report 44, as in the NIST tables of Hubbell and Seltzer (1995), table 2.

@@ -28,6 +28,7 @@ BLADES_LEAK = 0.002
 SCATTER_RATIO, SCATTER_POWER = 0.22, 1.6
 SCATTER_SPREAD_MM = 30.0  # scatter from a thigh is smooth on a scale of centimetres
 SCATTER_GRID_MM = 5.0  # so it may be computed on a coarse grid
+LITTLE_ELECTRONIC = 0.15  # of the quantum noise: adds 1 % to it, so that whether the blur shapes it can't be seen
 MOTTLE_MM, BAND_MM = 1.5, 0.5  # how wide the plate's grains and the panel's columns are
 SCATTER_KEV = 0.92  # energy of scattered over that of primary photons near 50 keV (Compton, all angles that leave)
 
@@ -96,17 +97,22 @@ def detect(
     quanta = noise.dose_uGy * photons_per_mm2_uGy(geometry.tube, THIGH_MM) * pitch_mm**2 * _taken(scanner)
     variance = np.float32(behind / max(quanta, 1e-9)) * signal
     variance *= resized(energy_kev / np.float32(_mean_energy_kev(scanner)), shape)
+    electronic = noise.electronic * behind / np.sqrt(max(quanta, 1e-9))
+    is_separate = noise.electronic > LITTLE_ELECTRONIC
+    if not is_separate:
+        variance += np.float32(electronic**2)
     grain = rng.standard_normal(shape, dtype=np.float32)
     grain *= np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
     signal += grain
     # 3. The detector: blur, electronics, structure, the grid's lines.
     signal = _blurred(signal, pitch_mm, scanner.frequency)
-    if noise.electronic * np.sqrt(pitch_mm) > 0.01:
-        sigma = noise.electronic * behind / np.sqrt(max(quanta, 1e-9))
-        signal += np.float32(sigma) * rng.standard_normal(shape, dtype=np.float32)
+    if is_separate:
+        rng.standard_normal(out=grain, dtype=np.float32)
+        grain *= np.float32(electronic)
+        signal += grain
     signal *= _grid_lines(shape[1], pitch_mm, scanner)
     if room is not None:
-        signal *= _structure(shape, pitch_mm, scanner, room)
+        _add_structure(signal, pitch_mm, scanner, room)
     return signal
 
 
@@ -214,13 +220,15 @@ def _grid_lines(n_columns: int, pitch_mm: float, scanner: Scanner) -> FloatArray
     return np.asarray(lines[None, :], dtype=np.float32)
 
 
-def _structure(shape: tuple[int, int], pitch_mm: float, scanner: Scanner, room: np.random.Generator) -> FloatArray:
+def _add_structure(signal: FloatArray, pitch_mm: float, scanner: Scanner, room: np.random.Generator) -> None:
     """What flat-fielding left of the plate's or panel's own structure, the same in every image of the room."""
-    noise = scanner.noise
-    mottle = resized(room.standard_normal(_coarser(shape, pitch_mm, MOTTLE_MM), dtype=np.float32), shape)
-    n_bands = _coarser(shape, pitch_mm, BAND_MM)[1]
-    bands = resized(room.standard_normal((1, n_bands), dtype=np.float32), (1, shape[1]))
-    return np.asarray(1 + np.float32(noise.mottle) * mottle + np.float32(noise.lines) * bands, dtype=np.float32)
+    noise, shape = scanner.noise, (signal.shape[0], signal.shape[1])
+    grains = room.standard_normal(_coarser(shape, pitch_mm, MOTTLE_MM), dtype=np.float32)
+    columns = room.standard_normal((1, _coarser(shape, pitch_mm, BAND_MM)[1]), dtype=np.float32)
+    if noise.mottle:
+        signal *= resized(1 + np.float32(noise.mottle) * grains, shape)
+    if noise.lines:
+        signal *= resized(1 + np.float32(noise.lines) * columns, (1, shape[1]))
 
 
 def _coarser(shape: tuple[int, int], spacing_mm: float, coarse_mm: float) -> tuple[int, int]:
