@@ -149,8 +149,8 @@ def measures_of(gray: npt.NDArray[np.float32]) -> FloatArray:
 
     The power spectrum's slope and curvature are those of its logarithm over that of frequency, from 1/64 to 1/4 per
     pixel; the body (gray over 0.05) gives quantiles of gray, of the gradient, of the standard deviation within some 8
-    pixels, and its spread; an edge is a gradient over 0.1 a pixel. Finer detail, and how much is quite white, were tried
-    too and do not bear compression (`bearing`).
+    pixels, and its spread; an edge is a gradient over 0.1 a pixel. Finer detail, and how much is white,
+    were tried too and do not bear compression (`bearing`).
     """
     body = gray > 0.05
     body = body if body.mean() > 0.05 else np.ones_like(body)
