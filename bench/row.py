@@ -46,6 +46,7 @@ class Size:
     n_sleeps: int = 4_000
     n_soak: int = 1_000
     n_patients: int = 120  # of a digital cohort
+    n_rows: int = 500_000  # of a table of cases
     grid: int = 512  # rows and columns that the models take
     layers: tuple[int, ...] = (3, 4, 6, 3)  # of the classifier of real size: a ResNet-50
 
@@ -63,6 +64,7 @@ TINY = Size(
     n_sleeps=200,
     n_soak=20,
     n_patients=2,
+    n_rows=600,
     grid=64,
     layers=(1, 1, 1, 1),
 )

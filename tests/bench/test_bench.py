@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 # One stack serves all of these; the others bring up more.
-MEASURES = ("empty_stage", "bus_bytes", "processor_time", "ceiling", "real_models", "memory")
+MEASURES = (
+    "empty_stage",
+    "bus_bytes",
+    "processor_time",
+    "ceiling",
+    "real_models",
+    "memory",
+    "cohort_table",
+    "cohort_reading",
+)
 
 
 @pytest.mark.slow

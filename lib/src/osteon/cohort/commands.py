@@ -90,6 +90,37 @@ def import_(
     screen.print(f"next: osteon cohort check {out}", highlight=False)
 
 
+@cohort.command("from-store", no_args_is_help=True)
+def from_store(
+    out: Annotated[Path, typer.Argument(help="where the table goes")],
+    table: Annotated[Path | None, typer.Option(help="labels, by image id (case) or by the patient's pseudonym")] = None,
+) -> None:
+    """Make a cohort of what this site's ingest has stored; images stay in the store, and are not opened.
+
+    Reads Kafka by OSTEON_KAFKA; `prepare` reads the images by OSTEON_STORE_ENDPOINT and its keys.
+
+    Example: osteon cohort from-store cohorts/stored --table labels.csv
+    """
+    from dataclasses import replace
+
+    from osteon.bus.kafka import connect_as
+    from osteon.cohort.readers import stored
+    from osteon.cohort.table import FEMUR_LABELS, write_cohort
+    from osteon.cohort.tabular import read_tabular
+    from osteon.cohort.take_in import write_problems
+    from osteon.runtime import Settings, read_settings
+
+    cases, problems = stored.of_records(stored.on_the_bus(connect_as(read_settings(Settings))))
+    described = stored.DESCRIPTION
+    if table is not None:
+        cases, labels = stored.with_labels(cases, read_tabular(table), table.name)
+        described = replace(described, labels=FEMUR_LABELS if set(labels) <= set(FEMUR_LABELS) else labels)
+    for name in ("cohort.parquet", "cohort.csv"):
+        write_cohort(cases, out / name, described)
+    write_problems(problems, out / "problems.csv")
+    Console().print(f"{len(cases):,} cases in {out / 'cohort.parquet'}; {len(problems):,} remarks", highlight=False)
+
+
 @cohort.command("check", no_args_is_help=True)
 def check(
     at: CohortAt,

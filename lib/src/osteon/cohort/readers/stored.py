@@ -1,7 +1,7 @@
 """What the site's ingest has stored: the records of `osteon.image.deidentified`, whose images lie in the object store.
 
 Patients are pseudonyms already, and site, geometry and hashes stand in each record, so that no image is opened. Records
-tell no label; a table of labels is joined by image id with `osteon cohort import stored --table`.
+tell no label: `osteon cohort from-store --table` joins one, by image id or by the patient's pseudonym.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable
 import polars as pl
 
 from osteon.bus.wire import Bus
+from osteon.cohort.column_map import guess, mapped
 from osteon.cohort.problem import Problem
-from osteon.cohort.readers.found import table_of
-from osteon.cohort.table import Description
+from osteon.cohort.readers.found import NotThisDataSet, table_of
+from osteon.cohort.table import Description, collected, conformed
+from osteon.cohort.tabular import Tabular
 from osteon.contracts import ObjectRef
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.store import Store
 from osteon.v1.image_pb2 import ImageDeidentified
 
-__all__ = ["DESCRIPTION", "object_bytes", "of_records", "on_the_bus"]
+__all__ = ["DESCRIPTION", "object_bytes", "of_records", "on_the_bus", "with_labels"]
 
 VIEWS = {"AP": "AP", "PA": "AP", "LL": "lateral", "RL": "lateral"}
 DESCRIPTION = Description(
@@ -52,6 +54,26 @@ def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list
         if record.same_pixels_as
     ]
     return table_of(_row(record) for record in latest.values()), problems
+
+
+def with_labels(table: pl.DataFrame, tabular: Tabular, name: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The table with what a researcher's table adds, by image id (column `case`) or pseudonym (column `patient`); and
+    the labels in it. What the records say counts. Raises NotThisDataSet where neither fits an image."""
+    known = guess(tabular.table)
+    told = mapped(tabular.table, known)
+    for key in ("case", "patient"):
+        if key in told.columns and len(set(told[key]) & set(table[key])):
+            break
+    else:
+        raise NotThisDataSet(
+            f"no line of {name} fits an image: bring a column image id (case), or patient with pseudonyms"
+        )
+    other = told.unique(key, keep="first", maintain_order=True).drop({"case", "patient", "path"} - {key}, strict=False)
+    joined = table.join(other, on=key, how="left", suffix=" told", maintain_order="left")
+    both = [column for column in table.columns if f"{column} told" in joined.columns]
+    merged = [pl.coalesce(column, pl.col(f"{column} told").cast(table.schema[column])).alias(column) for column in both]
+    labelled = joined.with_columns(merged).drop(f"{column} told" for column in both)
+    return collected(conformed(labelled)), tuple(dict.fromkeys(known.labels.values()))
 
 
 def object_bytes(store: Store) -> Callable[[str], bytes]:

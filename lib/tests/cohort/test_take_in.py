@@ -1,0 +1,110 @@
+"""A researcher's folder becomes a cohort, by the command line."""
+
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import PIL.Image
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from osteon.cohort.commands import cohort as commands
+from osteon.cohort.commands import register
+from osteon.cohort.split import open_split
+from osteon.cohort.table import open_cohort
+
+
+def run(*words: object, code: int = 0, app: object = commands) -> str:
+    done = CliRunner().invoke(app, [str(word) for word in words])  # type: ignore[arg-type]
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve pictures of six patients, a workbook, boxes; one picture is damaged, one lies there twice."""
+    source = tmp_path / "femurs"
+    (source / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    book = openpyxl.Workbook()
+    book.active.append(["Filnamn", "Löpnr", "Klinik", "Diagnos", "Sida", "Namn", "Fold", "axis_x"])
+    for number in range(12):
+        PIL.Image.fromarray(rng.integers(0, 255, (60, 40)).astype(np.uint8)).save(source / f"images/b{number}.png")
+        diagnosis = ["cAFF", "TFF"][number // 2 % 2]
+        row = [
+            f"b{number}.png",
+            f"00{number // 2}",
+            ["Lund", "Umeå"][number // 6],
+            diagnosis,
+            "höger",
+            "A B",
+            number % 2,
+            20.5,
+        ]
+        book.active.append(row)
+    book.save(source / "patients.xlsx")
+    (source / "images/b3.png").write_bytes(b"damaged")
+    (source / "images/b11.png").write_bytes((source / "images/b0.png").read_bytes())
+    (source / "labels").mkdir()
+    (source / "labels/b1.txt").write_text("0 0.5 0.5 0.2 0.1\n")
+    return source
+
+
+def test_a_folder_with_a_workbook_becomes_a_cohort_that_is_checked_split_dealt_out_and_prepared(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    out = tmp_path / "cohort"
+
+    said = run("import", folder, out, "--table", folder / "patients.xlsx", "--spacing", "0.5", "--yes")
+
+    assert "left out, since they would name a person: Namn" in said
+    assert "kept as they are: axis_x" in said
+    table = open_cohort(out).frame.collect()
+    assert len(table) == 11
+    assert set(table["label"]) == {"AFF_complete", "typical_fracture"}
+    assert set(table["patient"]) == {f"00{n}" for n in range(6)}
+    assert set(table["fold"]) == {"0", "1"}
+    assert table.filter(pl.col("case") == "b1")["boxes"].item() == "[[0, 0.5, 0.5, 0.2, 0.1]]"
+    assert table["spacing_x_mm"].unique().to_list() == [0.5]
+    assert "unreadable" in (out / "problems.csv").read_text()
+
+    said = run("check", out, code=1)
+    assert "the same pixels as line 2 under another patient" in said
+    assert "patient-in-two-folds" in said
+    run("split", out, tmp_path / "sites.parquet", "--by", "site")
+    assert len(open_split(tmp_path / "sites.parquet").folds) == 2
+    run("prepare", out, tmp_path / "shards", "--rows", 64, "--columns", 32, "--processes", 1)
+    assert (tmp_path / "shards/shard-000000.tar").is_file()
+    assert "Lund" in run("show", out, "--plot", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before  # nothing of theirs was touched
+
+
+def test_a_dry_run_shows_how_the_table_is_understood_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    said = run("import", folder, tmp_path / "out", "--table", folder / "patients.xlsx", "--map", "site=", "--dry-run")
+
+    assert "Löpnr" in said
+    assert "cAFF is AFF_complete" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_register_build_writes_variables_and_a_dictionary_beside_the_cohort(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "cohort"
+    run("import", folder, out, "--table", folder / "patients.xlsx", "--yes", "--no-hashes")
+    table = open_cohort(out).frame.collect().with_columns(exam_date=pl.date(2015, 6, 1))
+    table.write_csv(out / "cohort.csv")
+    (tmp_path / "long.csv").write_text(
+        "patient;date;kind;code;amount\n000;2015-05-01;drug;M05BA04;98,0\n001;2015-06-01;drug;M05BA04;98,0\n"
+    )
+
+    said = run("build", tmp_path / "long.csv", out / "cohort.csv", "--least", 1, "--window", "2y:730:1", app=register)
+
+    assert "1 entries on the index date or later stayed out" in said
+    variables = pl.read_parquet(out / "variables.parquet")
+    assert variables.filter(pl.col("patient") == "000")["drug_M05BA04_2y_ddd"].item() == 98.0
+    assert "drug_M05BA04_2y_ddd" in (out / "dictionary.csv").read_text()
