@@ -102,9 +102,9 @@ def femur_solids(femur: Femur, reaction: Reaction) -> Bone:
     ridge = _linea_aspera(femur, shaft)
     outer: list[Solid] = [shaft, ridge]
     inner: list[Solid] = [canal]
-    for solid, wall_mm in _ends(femur):
+    for solid, within in _ends(femur):
         outer.append(solid)
-        inner.append(_shrunk(solid, wall_mm))
+        inner.append(within)
     return Bone(tuple(outer), tuple(inner), shaft, canal)
 
 
@@ -180,21 +180,24 @@ def _linea_aspera(femur: Femur, shaft: Sweep) -> Sweep:
     return sweep(levels, edges)
 
 
-def _ends(femur: Femur) -> tuple[tuple[Ball | Tube, float], ...]:
-    """Head, neck, lesser trochanter and condyles, each with the thickness of its shell."""
+def _ends(femur: Femur) -> tuple[tuple[Ball | Tube, Ball | Tube], ...]:
+    """Head, neck, lesser trochanter and condyles, each with its inside."""
     head, base, radius = head_center(femur), neck_base(femur), femur.head_mm / 2
     along, wide, knee = femur.length_mm / 430, femur.width_mm / 27, femur.condyles_mm / 75
-    lesser = Ball((femur.trochanter_mm + 60 * along, -12.5 * wide, -5.0 * wide), (17 * along, 9.5 * wide, 9 * wide))
+    ball = Ball(head, (radius, radius, radius))
+    # waist of the neck 0.66 of the head: 29 mm neck width beside a head of 44
+    neck = Tube(head, base, (0.86 * radius, 0.66 * radius, 0.84 * radius))
+    lesser_s = femur.trochanter_mm + 60 * along
+    lesser = Ball((lesser_s, -12.5 * wide, -5.0 * wide), (17 * along, 9.5 * wide, 9 * wide))
+    lesser_inside = Ball((lesser_s, -17.0 * wide, -5.0 * wide), (12 * along, 3.8 * wide, 6 * wide))
     lateral = Ball((femur.length_mm - 24.5 * knee, 19.5 * knee, -6.0 * knee), (22.5 * knee, 16.5 * knee, 30.0 * knee))
     medial = Ball((femur.length_mm - 23.5 * knee, -21.0 * knee, -6.5 * knee), (23.5 * knee, 17.0 * knee, 30.0 * knee))
-    # waist of the neck 0.72 of the head: 31.6 mm neck width beside a head of 44
-    neck = Tube(head, base, (0.86 * radius, 0.66 * radius, 0.84 * radius))
     return (
-        (Ball(head, (radius, radius, radius)), 1.1),
-        (neck, 1.8),
-        (lesser, 1.4),
-        (lateral, 1.2),
-        (medial, 1.2),
+        (ball, _shrunk(ball, 1.1)),
+        (neck, _shrunk(neck, 1.8)),
+        (lesser, lesser_inside),
+        (lateral, _shrunk(lateral, 1.2)),
+        (medial, _shrunk(medial, 1.2)),
     )
 
 

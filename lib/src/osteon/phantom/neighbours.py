@@ -40,7 +40,7 @@ def _socket(femur: Femur) -> Neighbour:
     """A shell about the head: thick at its roof and in the depth, running out below and laterally."""
     s, x, z = head_center(femur)
     radius = femur.head_mm / 2
-    shell = Ball((s - 4.0, x - 3.2, z), (radius + 3.4, radius + 3.4, radius + 2.9))
+    shell = Ball((s - 3.2, x - 2.6, z), (radius + 3.0, radius + 3.0, radius + 2.6))
     return (shell,), (Ball((s, x, z), (radius + 2.6, radius + 2.6, radius + 3.2)),), 0.0
 
 

@@ -1,7 +1,7 @@
 """Patient, view and pose → thickness maps: how many mm of each tissue lie on the ray to a point of the detector."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from osteon.phantom.patient import TEXTURE, Patient, View
 from osteon.phantom.population import Label
 from osteon.phantom.rays import Broken, Ray, broken_bone, chords, piece_plane
 from osteon.phantom.seeds import generator
-from osteon.phantom.soft import cast_mm, folded_mm, soft_tissue
+from osteon.phantom.soft import Course, cast_mm, folded_mm, soft_tissue
 from osteon.phantom.solids import Plane, across
 from osteon.phantom.spongy import spongy_share
 from osteon.phantom.texture import Texture, draw_texture
@@ -124,7 +124,7 @@ def project(patient: Patient, view: View, pose: Pose, field_mm: tuple[float, flo
     _add_canal(sums, patient, bone, plane, turn)
     _add_neighbours(sums, patient, bone, plane, turn, texture)
     metal = _metal_mm(patient, bone, plane, turn)
-    thickness = _thickness(patient, view, sums, metal, plane, turn, texture, spacing_mm)
+    thickness = _thickness(patient, view, bone, sums, metal, plane, turn, texture, spacing_mm)
     return Projection(thickness, _truth(patient, bone, broken, femur, cortex, plane, turn, spacing_mm))
 
 
@@ -154,6 +154,16 @@ def _add_neighbours(sums: _Sums, patient: Patient, bone: Bone, plane: Plane, tur
                 sums.add(beside, np.float32(0.6 * filled * patient.femur.spongy) * grain, patient, texture)
 
 
+def _course(patient: Patient, bone: Bone, plane: Plane, turn: float) -> Course:
+    """The leg follows the lower piece in its turn and sideways, and is not shortened with it."""
+    if len(patient.fracture.pieces) == 1:
+        return Course(plane, plane, patient.fracture.level_mm)
+    lower = _distal(patient)
+    lower = replace(lower, shift_mm=(0.0, 0.5 * lower.shift_mm[1], 0.5 * lower.shift_mm[2]), torsion_rad=0.0)
+    bent, _ = piece_plane(lower, bone, patient.fracture.level_mm, plane, turn)
+    return Course(plane, bent, patient.fracture.level_mm)
+
+
 def _distal(patient: Patient) -> Piece:
     return patient.fracture.pieces[min(1, len(patient.fracture.pieces) - 1)]
 
@@ -179,6 +189,7 @@ def _metal_mm(patient: Patient, bone: Bone, plane: Plane, turn: float) -> FloatA
 def _thickness(
     patient: Patient,
     view: View,
+    bone: Bone,
     sums: _Sums,
     metal: FloatArray,
     plane: Plane,
@@ -187,7 +198,8 @@ def _thickness(
     spacing_mm: float,
 ) -> Thickness:
     """Soft tissue gives way to bone, and marrow to metal."""
-    muscle, fat = soft_tissue(patient.thigh, patient.femur, view, plane, turn, texture, spacing_mm)
+    course = _course(patient, bone, plane, turn)
+    muscle, fat = soft_tissue(patient.thigh, patient.femur, view, course, turn, texture, spacing_mm)
     marrow = np.maximum(sums.inside - sums.spongy - metal, 0)
     muscle = np.maximum(muscle - sums.bone, 0) + np.float32(1 - YELLOW) * marrow
     fat += np.float32(YELLOW) * marrow
@@ -195,7 +207,7 @@ def _thickness(
         fat += folded_mm(patient.mimics.fold, plane, fat)
     cortex = sums.cortex
     if patient.mimics.has_cast:
-        cortex += cast_mm(flesh(patient.thigh, patient.femur, view).thigh, plane, turn, texture)
+        cortex += cast_mm(flesh(patient.thigh, patient.femur, view).thigh, course, turn, texture)
     return Thickness(cortex, sums.spongy, muscle, fat, metal, spacing_mm)
 
 
@@ -212,7 +224,7 @@ def _truth(
     return Truth(
         femur=femur,
         cortex=femur & cortex,
-        fracture=broken.fracture & femur,
+        fracture=broken.fracture,
         axis_mm=_axis_mm(patient, bone, plane, turn, spacing_mm),
         label=patient.label,
         adjudicated=patient.adjudicated,

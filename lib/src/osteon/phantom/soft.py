@@ -1,39 +1,78 @@
 """Soft tissue on each ray: muscle and fat in mm, on a grid of about a millimeter made finer; folds of skin, casts."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image as Picture
 
 from osteon.phantom.femur import Femur
 from osteon.phantom.mimics import Fold
 from osteon.phantom.population import View
-from osteon.phantom.solids import FloatArray, Plane, Sweep, length_mm, union
+from osteon.phantom.solids import FloatArray, Plane, Solid, Sweep
 from osteon.phantom.texture import Texture
-from osteon.phantom.tissue import Flesh, Thigh, flesh
+from osteon.phantom.tissue import Thigh, flesh
 
-__all__ = ["cast_mm", "folded_mm", "soft_tissue"]
+__all__ = ["Course", "cast_mm", "folded_mm", "soft_tissue"]
 
 COARSE_MM = 1.0  # soft tissue has no finer edge but the skin, which is met at a slant
+BEND_MM = 45.0  # to each side of a fracture, over which the thigh bends
 MARBLING = 0.05  # of the muscle: streaks of fat between its bundles
 # A mm of plaster stops as much as 0.45 mm of cortical bone: gypsum of 1.1 to 1.3 g/cm3 with calcium; estimated.
 PLASTER, PLASTER_MM = 0.45, 6.0
 
 
+@dataclass(frozen=True)
+class Course:
+    """How the leg runs: as `upper` lies, and below the fracture at `level_mm` as `lower` does, with a bend between."""
+
+    upper: Plane
+    lower: Plane
+    level_mm: float
+
+    def points(self, factor: int) -> tuple[FloatArray, FloatArray]:
+        """(s, u) of each pixel of a grid coarser by a factor."""
+        upper = self.upper.coarser(factor)
+        window = (slice(0, upper.shape[0]), slice(0, upper.shape[1]))
+        s, u = upper.points(window)
+        if self.lower is self.upper:
+            return s, u
+        below = np.clip((s - np.float32(self.level_mm - BEND_MM)) / np.float32(2 * BEND_MM), 0, 1)
+        below *= below * (3 - 2 * below)
+        lower_s, lower_u = self.lower.coarser(factor).points(window)
+        return s + below * (lower_s - s), u + below * (lower_u - u)
+
+
 def soft_tissue(
-    thigh: Thigh, femur: Femur, view: View, plane: Plane, turn: float, texture: Texture, spacing_mm: float
+    thigh: Thigh, femur: Femur, view: View, course: Course, turn: float, texture: Texture, spacing_mm: float
 ) -> tuple[FloatArray, FloatArray]:
     """(muscle, fat) in mm on each ray, as if there were no bone in it."""
     solids = flesh(thigh, femur, view)
     factor = max(1, round(COARSE_MM / spacing_mm))
-    coarse = plane.coarser(factor)
-    window = (slice(0, coarse.shape[0]), slice(0, coarse.shape[1]))
-    whole = length_mm(*union(solids.skin, coarse, window, turn))
-    lean = np.minimum(length_mm(*union(solids.lean, coarse, window, turn)), whole)
-    filled = np.minimum(_bellies_mm(solids, coarse, turn), lean)
-    muscle = np.float32(thigh.lean) * lean + np.float32(1 - thigh.lean) * filled
-    s, u = coarse.points(window)
+    s, u = course.points(factor)
+    lo, hi = _hull(solids.skin, s, u, turn)
+    low, high = solids.buttock.chord(s, u, turn)
+    whole = (
+        np.maximum(hi - lo, 0) + np.maximum(np.minimum(high, lo) - low, 0) + np.maximum(high - np.maximum(low, hi), 0)
+    )
+    lo, hi = _hull(solids.lean, s, u, turn)
+    lean = np.clip(hi - lo, 0, whole)
+    filled = np.zeros_like(s)
+    for belly in solids.bellies:
+        lo, hi = belly.chord(s, u, turn)
+        filled += np.maximum(hi - lo, 0)
+    muscle = np.float32(thigh.lean) * lean + np.float32(1 - thigh.lean) * np.minimum(filled, lean)
     muscle *= 1 - np.float32(MARBLING) * (1 + texture.at(s * np.float32(0.12), u * np.float32(0.5)))
     fat = np.maximum(whole - muscle, 0)
-    return _finer(muscle, factor, plane.shape), _finer(fat, factor, plane.shape)
+    return _finer(muscle, factor, course.upper.shape), _finer(fat, factor, course.upper.shape)
+
+
+def _hull(solids: tuple[Solid, ...], s: FloatArray, u: FloatArray, turn: float) -> tuple[FloatArray, FloatArray]:
+    """(lo, hi) of all chords together: flesh leaves no gap."""
+    lo, hi = solids[0].chord(s, u, turn)
+    for solid in solids[1:]:
+        low, high = solid.chord(s, u, turn)
+        lo, hi = np.minimum(lo, low), np.maximum(hi, high)
+    return lo, hi
 
 
 def folded_mm(fold: Fold, plane: Plane, fat: FloatArray) -> FloatArray:
@@ -45,24 +84,14 @@ def folded_mm(fold: Fold, plane: Plane, fat: FloatArray) -> FloatArray:
     return np.asarray(np.float32(fold.thickness_mm) * depth * (fat > 4), dtype=np.float32)
 
 
-def cast_mm(thigh: Sweep, plane: Plane, turn: float, texture: Texture) -> FloatArray:
+def cast_mm(thigh: Sweep, course: Course, turn: float, texture: Texture) -> FloatArray:
     """A plaster cast in mm of cortical bone: a shell about the thigh, uneven from its bandages."""
-    window = (slice(0, plane.shape[0]), slice(0, plane.shape[1]))
+    s, u = course.points(1)
     grown = Sweep(thigh.start, thigh.x, thigh.z, thigh.a + np.float32(PLASTER_MM), thigh.b + np.float32(PLASTER_MM))
-    shell = length_mm(*union((grown,), plane, window, turn)) - length_mm(*union((thigh,), plane, window, turn))
-    s, u = plane.points(window)
+    (out_lo, out_hi), (lo, hi) = grown.chord(s, u, turn), thigh.chord(s, u, turn)
+    shell = np.maximum(out_hi - out_lo, 0) - np.maximum(hi - lo, 0)
     uneven = 1 + np.float32(0.07) * texture.at((s + u) * np.float32(0.12), (s - u) * np.float32(0.12))
     return np.asarray(np.float32(PLASTER) * shell * uneven, dtype=np.float32)
-
-
-def _bellies_mm(solids: Flesh, plane: Plane, turn: float) -> FloatArray:
-    total = np.zeros(plane.shape, dtype=np.float32)
-    for belly in solids.bellies:
-        window = plane.window(belly.box(turn))
-        if all(one.start < one.stop for one in window):
-            lo, hi = belly.chord(*plane.points(window), turn)
-            total[window] += np.maximum(hi - lo, 0)
-    return total
 
 
 def _finer(array: FloatArray, factor: int, shape: tuple[int, int]) -> FloatArray:

@@ -56,8 +56,9 @@ class Plane:
 
     def place(self, s: float, u: float) -> tuple[float, float]:
         """(row, column) of a point."""
-        row, column = np.linalg.solve(np.array([self.down, self.right]).T, (s - self.origin[0], u - self.origin[1]))
-        return float(row), float(column)
+        (ds, du), (es, eu) = self.down, self.right
+        s, u, size = s - self.origin[0], u - self.origin[1], ds * eu - du * es
+        return (s * eu - u * es) / size, (u * ds - s * du) / size
 
     def coarser(self, factor: int) -> "Plane":
         """The same field in pixels `factor` times as large; the last ones may reach beyond it."""
@@ -68,9 +69,7 @@ class Plane:
 
     def window(self, box: Box) -> Window:
         """The smallest window that holds all pixels of a box, with one to spare."""
-        matrix = np.linalg.inv(np.array([self.down, self.right]).T)
-        corners = np.array([[s, u] for s in box[:2] for u in box[2:]]) - self.origin
-        places = corners @ matrix.T
+        places = np.array([self.place(s, u) for s in box[:2] for u in box[2:]])
         first = np.clip(np.floor(places.min(axis=0)) - 1, 0, self.shape).astype(int)
         last = np.clip(np.ceil(places.max(axis=0)) + 2, 0, self.shape).astype(int)
         return slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1]))
@@ -145,7 +144,7 @@ class Sweep:
         n = ((s - np.float32(self.start)) * np.float32(1 / STEP_MM) + np.float32(0.5)).astype(np.int32)
         inside_ends = (n >= 0) & (n < self.x.size)
         n = np.clip(n, 0, self.x.size - 1)
-        center, per_width, depth, middle, skew = (table[n] for table in self._seen(turn))
+        center, per_width, depth, middle, skew = (table.take(n) for table in self._seen(turn))
         off = u - center
         rest = 1 - np.square(off * per_width)
         half = depth * np.sqrt(np.maximum(rest, 0))

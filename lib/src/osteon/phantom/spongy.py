@@ -43,7 +43,7 @@ def _end_share(femur: Femur, s: FloatArray, u: FloatArray, turn: float, texture:
         ds, du = head[0] - base[0] - 22, head[1] - base[1]
         size = math.hypot(ds, du)
         grain = np.where(is_hip, _grain(s, u, ds / size, du / size, texture), grain)
-    contrast = np.float32(0.26 * femur.coarseness)
+    contrast = np.float32(0.21 * femur.coarseness)
     return np.asarray(np.float32(femur.spongy) * share * np.maximum(1 + contrast * grain, 0.05), dtype=np.float32)
 
 

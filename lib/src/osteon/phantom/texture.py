@@ -12,7 +12,7 @@ FloatArray = npt.NDArray[np.float32]
 SHAPE = (512, 256)  # powers of two, so that places wrap by a bit mask
 STEP_MM = 0.35  # a trabecula is 0.1 to 0.2 mm thick and they lie 0.6 to 1 mm apart
 # Power falls with frequency to this exponent, as in films of spongy bone and most natural textures; a choice.
-EXPONENT = 2.0
+EXPONENT = 1.6
 
 
 class Texture:
@@ -25,7 +25,7 @@ class Texture:
         """The noise at each (p, q) in mm."""
         rows = (p * np.float32(1 / STEP_MM)).astype(np.int32) & (SHAPE[0] - 1)
         columns = (q * np.float32(1 / STEP_MM)).astype(np.int32) & (SHAPE[1] - 1)
-        return np.asarray(self._tile[rows, columns], dtype=np.float32)
+        return np.asarray(self._tile.take(rows * np.int32(SHAPE[1]) + columns), dtype=np.float32)
 
 
 def draw_texture(rng: np.random.Generator) -> Texture:
