@@ -160,7 +160,7 @@ def test_signs_overlap_between_the_classes_as_drawn() -> None:
 
     # Seen in 93.6 % and 93.2 % of atypical fractures (Adams et al., Osteoporos Int 2017;28:413-7); 150 draws
     assert shares["AFF_complete"][[0, 2]] == pytest.approx([0.936, 0.932], abs=0.07)
-    assert (shares["AFF_complete"] > shares["typical_fracture"] + 0.15).all()
+    assert (shares["AFF_complete"] > shares["typical_fracture"] + 0.07).all()
     assert (shares["typical_fracture"] > 0.01).all()
     assert (shares["AFF_complete"] < 1).all()
 

@@ -38,7 +38,7 @@ def test_every_patient_can_be_imaged_and_only_a_fracture_has_a_mask(number: int,
 def test_image_317_alone_equals_image_317_in_a_run() -> None:
     alone = image(317)
 
-    among = [image(number, view=view) for number in range(315, 319) for view in ("lateral", "AP")]  # type: ignore[arg-type]
+    among = [image(number, view=view) for number in range(315, 319) for view in ("lateral", "AP")]
 
     np.testing.assert_array_equal(among[5].thickness.cortex_mm, alone.thickness.cortex_mm)
     np.testing.assert_array_equal(among[5].thickness.muscle_mm, alone.thickness.muscle_mm)
@@ -68,7 +68,7 @@ def test_a_finer_grid_shows_the_same_patient() -> None:
 def test_both_legs_of_a_patient_are_mirror_images() -> None:
     pose = draw_pose(np.random.default_rng(0), "AP")
     straight = type(pose)(0.0, 0.0, 0.0, 0.0)
-    left, right = (draw_patient(0, "demo", 11, "AFF_complete", side) for side in ("L", "R"))  # type: ignore[arg-type]
+    left, right = (draw_patient(0, "demo", 11, "AFF_complete", side) for side in ("L", "R"))
 
     maps = [project(one, "AP", straight, FIELD_MM, SPACING_MM).thickness.cortex_mm for one in (left, right)]
 
