@@ -196,3 +196,27 @@ prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | default "9400" | quote }}
 {{- end }}
 {{- end }}
+
+{{/* How a command asks the site's console: as the desk, over TLS. Its authorities are mounted by the two below. */}}
+{{- define "osteon.askConsole" -}}
+{{- if .Values.site.enabled }}
+- {name: OSTEON_CONSOLE_URL, value: "{{ ternary "https" "http" .Values.tls.enabled }}://{{ .Release.Name }}-console:8090"}
+- name: OSTEON_CONSOLE_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ include "osteon.tokensSecret" . }}, key: desk}}
+{{- if .Values.tls.enabled }}
+- {name: OSTEON_CONSOLE_CA, value: /etc/osteon/console/ca.crt}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.askConsoleMounts" -}}
+{{- if and .Values.site.enabled .Values.tls.enabled }}
+- {name: console-ca, mountPath: /etc/osteon/console, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "osteon.askConsoleVolumes" -}}
+{{- if and .Values.site.enabled .Values.tls.enabled }}
+- {name: console-ca, secret: {secretName: {{ include "osteon.tlsSecret" (dict "root" . "part" "console") }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- end }}
+{{- end }}
