@@ -109,7 +109,7 @@ endef
 	@touch $@
 
 .venv/bench: .venv/uv .venv/streaming pyproject.toml
-	$(UV_INSTALL) --group bench
+	$(UV_INSTALL) -e 'lib[cohort]' --group bench
 	@touch $@
 
 .venv/development: .venv/uv .venv/streaming pyproject.toml

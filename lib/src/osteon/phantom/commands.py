@@ -92,7 +92,10 @@ def difficulty(
     out: Annotated[Path, typer.Argument(help="the folder for difficulty.json and the figures")],
     sites: Annotated[int, typer.Option(min=2, help="the first so many of the sites")] = 12,
     pairs: Annotated[int, typer.Option(min=16, help="of images with and without a sign, for each sign and site")] = 40,
-    patients: Annotated[int, typer.Option(min=4, help="each seen at every site, for the probe")] = 16,
+    patients: Annotated[int, typer.Option(min=0, help="each seen at every site, for the probe; 0: no probe")] = 16,
+    sign: Annotated[
+        list[str] | None, typer.Option(help="crack, beak, thickening, spike; repeat it; without it: all of them")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="another seed measures other patients")] = 0,
 ) -> None:
     """Measure how hard the digital sites make it: d' of each sign at each site, and what a probe reads of the site.
@@ -103,12 +106,15 @@ def difficulty(
     Example: osteon cohort difficulty docs/figures --sites 24
     """
     from osteon.phantom.difficulty import measure, write_report
+    from osteon.phantom.observer import SIGNS
     from osteon.phantom.render import first_sites
 
+    signs = [_one_of(one, tuple(SIGNS), "sign") for one in (sign or SIGNS)]
     with _bars() as bars:
         bar = bars.add_task("measuring", total=None)
         found = measure(
             first_sites(sites),
+            signs=signs,
             n_pairs=pairs,
             n_patients=patients,
             seed=seed,
@@ -116,17 +122,18 @@ def difficulty(
         )
     write_report(found, out)
     grid = Table("sign", "least d'", "median", "largest", "sites below 0.5", box=None)
-    for sign in dict.fromkeys(one.sign for one in found.seen):
-        values = sorted(one.d_prime for one in found.seen if one.sign == sign)
+    for name in dict.fromkeys(one.sign for one in found.seen):
+        values = sorted(one.d_prime for one in found.seen if one.sign == name)
         below = str(sum(value < 0.5 for value in values))
-        grid.add_row(sign, *(f"{values[n]:.2f}" for n in (0, len(values) // 2, -1)), below)
-    thin = sorted(one.d_prime_of_least for one in found.seen if one.d_prime_of_least is not None)
-    below = str(sum(value < 0.5 for value in thin))
-    grid.add_row("least cracks", *(f"{thin[n]:.2f}" for n in (0, len(thin) // 2, -1)), below)
+        grid.add_row(name, *(f"{values[n]:.2f}" for n in (0, len(values) // 2, -1)), below)
+    thin: list[float] = sorted(one.d_prime_of_least for one in found.seen if one.d_prime_of_least is not None)
+    if thin:
+        below = str(sum(value < 0.5 for value in thin))
+        grid.add_row("least cracks", *(f"{thin[n]:.2f}" for n in (0, len(thin) // 2, -1)), below)
     Console().print(grid)
     grid = Table("axis", "balanced accuracy", "chance", box=None)
-    for one in found.read:
-        grid.add_row(one.axis, f"{one.balanced_accuracy:.2f}", f"{one.chance:.2f}")
+    for told in found.read:
+        grid.add_row(told.axis, f"{told.balanced_accuracy:.2f}", f"{told.chance:.2f}")
     Console().print(grid)
 
 

@@ -50,17 +50,18 @@ class Difficulty:
 def measure(
     sites: Sequence[Site],
     *,
+    signs: Sequence[str] = tuple(SIGNS),
     n_pairs: int = 40,
     n_patients: int = 16,
     seed: int = 0,
     n_processes: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Difficulty:
-    """Detectability at each site, and readability of the sites; `n_processes` of 0 takes one for each core.
+    """Detectability of the signs at each site, and readability of the sites, which 0 patients leave out.
 
-    `progress` is called with (steps done, steps in all).
+    `n_processes` of 0 takes one for each core. `progress` is called with (steps done, steps in all).
     """
-    n_steps = len(SIGNS) * n_pairs + len(ARMS)
+    n_steps = len(signs) * n_pairs + (len(ARMS) if n_patients else 0)
     step = count(1)
 
     def told(one: T) -> T:
@@ -71,11 +72,12 @@ def measure(
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(n_processes or os.cpu_count(), context, threadpool_limits, (1,)) as pool:
         seen: list[Seen] = []
-        for sign in SIGNS:
+        for sign in signs:
             pairs = [draw_pair(seed, number, sign) for number in range(n_pairs)]
             outputs = [told(one) for one in pool.map(partial(_outputs, tuple(sites), seed), pairs)]
             seen += _seen(sign, pairs, np.stack(outputs), sites)
-        read = [told(one) for one in read_sites(sites, n_patients=n_patients, seed=seed, in_order=pool.map)]
+        arms = ARMS if n_patients else ()
+        read = [told(one) for one in read_sites(sites, n_patients=n_patients, seed=seed, arms=arms, in_order=pool.map)]
     return Difficulty(tuple(seen), tuple(read), n_pairs, n_patients, seed)
 
 
@@ -94,11 +96,13 @@ def _seen(sign: str, pairs: list[Pair], outputs: FloatArray, sites: Sequence[Sit
 
 
 def write_report(found: Difficulty, folder: Path) -> None:
-    """`difficulty.json` and two figures, `detectability.png` and `readability.png`."""
+    """`difficulty.json` and, of what was measured, the figures `detectability.png` and `readability.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "difficulty.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
-    _draw_detectability(found, folder / "detectability.png")
-    _draw_readability(found, folder / "readability.png")
+    if found.seen:
+        _draw_detectability(found, folder / "detectability.png")
+    if found.read:
+        _draw_readability(found, folder / "readability.png")
 
 
 def _draw_detectability(found: Difficulty, path: Path) -> None:
@@ -106,8 +110,9 @@ def _draw_detectability(found: Difficulty, path: Path) -> None:
 
     families = sorted({one.family for one in found.seen})
     figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots(1, len(SIGNS), sharey=True)
-    for axis, sign in zip(axes, SIGNS, strict=True):
+    signs = list(dict.fromkeys(one.sign for one in found.seen))
+    axes = figure.subplots(1, len(signs), sharey=True, squeeze=False)[0]
+    for axis, sign in zip(axes, signs, strict=True):
         for n, family in enumerate(families):
             values = [one.d_prime for one in found.seen if (one.sign, one.family) == (sign, family)]
             axis.scatter(np.linspace(-0.25, 0.25, len(values)) + n, sorted(values), s=14)

@@ -76,7 +76,7 @@ def read_sites(
     `in_order` maps a function over patients, as `map` does. Raises ValueError for fewer than two sites, or fewer
     patients than folds.
     """
-    if len(sites) < 2 or n_patients < FOLDS:
+    if arms and (len(sites) < 2 or n_patients < FOLDS):
         raise ValueError(f"a probe wants two sites and {FOLDS} patients, not {len(sites)} and {n_patients}")
     where = np.tile(np.arange(len(sites)), n_patients)
     whom = np.repeat(np.arange(n_patients), len(sites))
