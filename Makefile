@@ -21,7 +21,7 @@ KILLS ?=
 HALTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench cluster-test fuzz faults up down status logs proto lock models images bundle clean
+.PHONY: help demo test check bench cluster-test fuzz faults up down status logs proto dockerfiles lock models images bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ fuzz: .venv/development ## feed the path with N mutated files, and the doors and
 proto: .venv/development ## compile the contracts
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=lib/src --pyi_out=lib/src proto/osteon/v1/*.proto
 	$(BIN)/python proto/freeze.py
+
+dockerfiles: .venv/uv ## write the services' Dockerfiles, from the text that they share
+	$(BIN)/python helm/images/dockerfiles.py
 
 models: .venv/development ## train the two demonstration models again, from a seed
 	$(BIN)/osteon harmonizer train --out models/nyul --seed 1

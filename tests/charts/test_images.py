@@ -55,12 +55,45 @@ def test_an_image_runs_as_a_numbered_user_who_is_not_root(path: Path) -> None:
 
 @every_dockerfile
 def test_what_an_image_installs_has_hashes(path: Path) -> None:
-    text = (path.read_text() + (IMAGES / "install").read_text()).replace("\\\n", " ")
+    runs = [rest for word, rest in instructions(path) if word == "RUN"]
+    installs = [command for run in runs for command in run.split("&&") if re.search(r"\binstall\b", command)]
 
-    for command in re.findall(r"pip install[^&\n]*", text):
-        assert "--require-hashes" in command or "-c constraints.txt" in command, command
-    assert "./install " in text or "--require-hashes" in text
-    assert not re.search(r"\b(curl|wget|ADD|apt-get)\b", text)
+    assert installs
+    for command in installs:
+        # uv compares with the hashes of the lock, where a constraint has one; pip has to be told.
+        assert "./install " in command or "-c constraints.txt" in command or "--require-hashes" in command, command
+        assert "uv pip" in command or "pip install" not in command or "--require-hashes" in command, command
+    assert "ADD" not in {word for word, _ in instructions(path)}
+    assert not re.search(r"\b(curl|wget|apt-get)\b", " ".join(runs))
+
+
+def test_only_the_library_of_python_comes_from_elsewhere_than_the_lock() -> None:
+    scripts = [path for path in IMAGES.rglob("*") if path.is_file() and path.name not in ("Dockerfile", "README.md")]
+
+    named = {path.name: re.findall(r"\b(?:curl|wget|apt-get) .*", path.read_text()) for path in scripts}
+
+    assert {name: found for name, found in named.items() if found} == {
+        "libpython": ["apt-get update -qq", "apt-get install -y -qq --no-install-recommends libpython3.11"]
+    }
+    for line in re.findall(r".*pip install.*", (IMAGES / "install").read_text().replace("\\\n", " ")):
+        assert "--require-hashes" in line or "-c constraints.txt" in line, line
+
+
+@every_dockerfile
+def test_an_image_can_be_asked_whether_it_lives(path: Path) -> None:
+    (check,) = [rest for word, rest in instructions(path) if word == "HEALTHCHECK"]
+
+    python, option, program = json.loads(check.removeprefix("CMD "))
+    assert (python.rstrip("3"), option) == ("python", "-c")
+    ast.parse(program)
+    assert "timeout=2" in program
+
+
+def test_the_dockerfiles_of_services_are_one_text() -> None:
+    written = program("dockerfiles")
+
+    for service in written.services():
+        assert (service / "Dockerfile").read_text() == written.dockerfile(service), "run `make dockerfiles`"
 
 
 @every_dockerfile
