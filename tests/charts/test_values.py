@@ -1,6 +1,7 @@
 """The values of the chart: each is explained, an impossible one is refused, and they agree with the settings."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +13,8 @@ from osteon.runtime import Settings, read_settings
 from osteon_console.settings import ConsoleSettings
 from osteon_ingest.settings import IngestSettings
 
-from .cases import EVERYTHING
-from .render import CHART, Object, containers, pods, refusal, render
+from .cases import CASES, EVERYTHING
+from .render import CHART, NAMESPACE, Object, containers, helm, pods, refusal, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -84,6 +85,14 @@ def given(objects: list[Object]) -> dict[str, dict[str, str]]:
             if variables:
                 found[one["name"]] = variables
     return found
+
+
+@pytest.mark.parametrize("case", ["defaults", "external", "watched"])
+def test_helm_finds_nothing_to_complain_of(case: str) -> None:
+    command = [helm(), "lint", "--strict", "--quiet", "--namespace", NAMESPACE, str(CHART), "--values", "-"]
+    ran = subprocess.run(command, input=yaml.safe_dump(CASES[case]), capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_each_value_is_explained() -> None:
