@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from osteon.phantom.bone import Bone, Reaction, head_center
 from osteon.phantom.femur import Femur
@@ -16,7 +17,7 @@ from osteon.phantom.solids import STEP_MM, Ball, Solid, Sweep, Tube
 __all__ = ["TITANIUM", "Fold", "Hardware", "Mimics", "Part", "draw_mimics", "hardware_parts", "with_callus"]
 
 Hardware = Literal["none", "nail", "plate", "prosthesis"]
-Part = tuple[Solid, float]  # a solid, and what a mm of it counts in mm of titanium; negative for a hole
+Part = tuple[Solid, Solid | None, float]  # a solid, what is hollow in it, what a mm of it counts in mm of titanium
 
 TITANIUM = 1.0
 # Steel and cobalt-chromium stop as much as 2.7 times the titanium: 0.595 x 7.9 over 0.405 x 4.43 per cm at 80 keV
@@ -109,6 +110,7 @@ def _rod(bone: Bone, first_mm: float, last_mm: float, radius_mm: float) -> Sweep
     x, z = bone.canal.x[first:last].copy(), bone.canal.z[first:last].copy()
     n = round(110 / STEP_MM)  # above, it goes straight on towards the tip of the trochanter
     for axis in (x, z):
+        axis[:] = uniform_filter1d(axis, round(50 / STEP_MM), mode="nearest")  # it is straighter than the canal
         axis[:n] = axis[n] + (axis[n] - axis[2 * n]) / n * np.arange(n, 0, -1)
     return Sweep(bone.canal.start + first * STEP_MM, x, z, like, like)
 
@@ -118,11 +120,11 @@ def _nail(femur: Femur, bone: Bone, metal: float) -> tuple[Part, ...]:
     first, last = femur.trochanter_mm - 3, 0.9 * femur.length_mm
     head = head_center(femur)
     entry = (femur.trochanter_mm + 58, femur.width_mm * 0.62, 0.0)
-    parts: list[Part] = [(_rod(bone, first, last, 5.2), metal), (_rod(bone, first, last, 2.4), -metal)]
-    parts.append((Tube(entry, (head[0] + 1, head[1] * 1.12, head[2]), (5.2, 5.2, 5.2)), metal))
+    parts: list[Part] = [(_rod(bone, first, last, 5.2), _rod(bone, first, last, 2.4), metal)]
+    parts.append((Tube(entry, (head[0] + 1, head[1] * 1.12, head[2]), (5.2, 5.2, 5.2)), None, metal))
     for s in (0.85 * femur.length_mm, 0.88 * femur.length_mm):
         x, z, a, _ = bone.shaft.at(s)
-        parts.append((Tube((s, x - a - 1, z), (s, x + a + 2, z), (2.5, 2.5, 2.5)), metal))
+        parts.append((Tube((s, x - a - 1, z), (s, x + a + 2, z), (2.5, 2.5, 2.5)), None, metal))
     return tuple(parts)
 
 
@@ -134,13 +136,13 @@ def _plate(femur: Femur, bone: Bone, metal: float) -> tuple[Part, ...]:
     x = bone.shaft.x[part] + bone.shaft.a[part] + np.float32(2.6)
     a, b = np.full(x.size, 2.4, dtype=np.float32), np.full(x.size, 8.0, dtype=np.float32)
     plate = Sweep(bone.shaft.start + first * STEP_MM, x, bone.shaft.z[part], a, b)
-    parts: list[Part] = [(plate, metal)]
+    parts: list[Part] = [(plate, None, metal)]
     for n in range(10):
         if n in (4, 5):
             continue
         s = middle - length / 2 + (n + 0.5) * length / 10
         x0, z0, a0, _ = bone.shaft.at(s)
-        parts.append((Tube((s, x0 - a0 - 1.5, z0), (s, x0 + a0 + 4, z0), (2.2, 2.2, 2.2)), metal))
+        parts.append((Tube((s, x0 - a0 - 1.5, z0), (s, x0 + a0 + 4, z0), (2.2, 2.2, 2.2)), None, metal))
     return tuple(parts)
 
 
@@ -155,11 +157,11 @@ def _prosthesis(femur: Femur, bone: Bone) -> tuple[Part, ...]:
     stem = Sweep(bone.canal.start + first * STEP_MM, bone.canal.x[part], bone.canal.z[part], width, depth)
     base = (femur.trochanter_mm + 28, float(bone.canal.x[first]) - 6, 0.0)
     cup = femur.head_mm / 2 + 3
-    shell = (head[0] - 2, head[1] - 2, head[2])
+    deep = (head[0] - 2.6, head[1] - 2.2, head[2])
     return (
-        (stem, TITANIUM),
-        (Tube(base, head, (6.5, 6.0, 6.0)), TITANIUM),
-        (Ball(head, (16.0, 16.0, 16.0)), 0.6 * STEEL),
-        (Ball(shell, (cup, cup, cup)), 0.35 * TITANIUM),
-        (Ball(shell, (cup - 4, cup - 4, cup - 4)), -0.35 * TITANIUM),
+        (stem, None, TITANIUM),
+        (Tube(base, head, (6.5, 6.0, 6.0)), None, TITANIUM),
+        (Ball(head, (16.0, 16.0, 16.0)), None, 0.6 * STEEL),
+        # a shell that runs out below and laterally
+        (Ball(deep, (cup, cup, cup)), Ball(head, (cup - 0.8, cup - 0.8, cup)), 0.8 * TITANIUM),
     )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -112,7 +113,7 @@ def project(patient: Patient, view: View, pose: Pose, field_mm: tuple[float, flo
     """
     plane = _plane(patient, view, pose, field_mm, spacing_mm)
     turn = pose.turn_rad + (0.5 * math.pi if view == "lateral" else 0.0)
-    texture = draw_texture(generator(patient.seed, patient.purpose, patient.number, TEXTURE))
+    texture = _texture(patient.seed, patient.purpose, patient.number)
     bone = femur_solids(patient.femur, patient.reaction)
     if patient.mimics.hardware == "prosthesis":
         bone = without_hip(bone)
@@ -126,6 +127,11 @@ def project(patient: Patient, view: View, pose: Pose, field_mm: tuple[float, flo
     metal = _metal_mm(patient, bone, plane, turn)
     thickness = _thickness(patient, view, bone, sums, metal, plane, turn, texture, spacing_mm)
     return Projection(thickness, _truth(patient, bone, broken, femur, cortex, plane, turn, spacing_mm))
+
+
+@lru_cache(maxsize=4)
+def _texture(seed: int, purpose: str, number: int) -> Texture:
+    return draw_texture(generator(seed, purpose, number, TEXTURE))
 
 
 class _Sums:
@@ -179,11 +185,11 @@ def _add_canal(sums: _Sums, patient: Patient, bone: Bone, plane: Plane, turn: fl
 
 def _metal_mm(patient: Patient, bone: Bone, plane: Plane, turn: float) -> FloatArray:
     metal = np.zeros(plane.shape, dtype=np.float32)
-    for solid, factor in hardware_parts(patient.femur, bone, patient.mimics):
-        moved, turned = piece_plane(patient.fracture.pieces[0], bone, patient.fracture.level_mm, plane, turn)
-        if part := chords((solid,), (), moved, turned):
+    moved, turned = piece_plane(patient.fracture.pieces[0], bone, patient.fracture.level_mm, plane, turn)
+    for solid, hollow, factor in hardware_parts(patient.femur, bone, patient.mimics):
+        if part := chords((solid,), (hollow,) if hollow else (), moved, turned):
             metal[part.window] += np.float32(factor) * part.wall_mm
-    return np.maximum(metal, 0)
+    return metal
 
 
 def _thickness(

@@ -14,7 +14,7 @@ from osteon.phantom.tissue import Thigh, flesh
 
 __all__ = ["Course", "cast_mm", "folded_mm", "soft_tissue"]
 
-COARSE_MM = 1.0  # soft tissue has no finer edge but the skin, which is met at a slant
+COARSE_MM = 1.2  # soft tissue has no finer edge but the skin, which is met at a slant
 BEND_MM = 45.0  # to each side of a fracture, over which the thigh bends
 MARBLING = 0.05  # of the muscle: streaks of fat between its bundles
 # A mm of plaster stops as much as 0.45 mm of cortical bone: gypsum of 1.1 to 1.3 g/cm3 with calcium; estimated.
@@ -49,13 +49,8 @@ def soft_tissue(
     solids = flesh(thigh, femur, view)
     factor = max(1, round(COARSE_MM / spacing_mm))
     s, u = course.points(factor)
-    lo, hi = _hull(solids.skin, s, u, turn)
-    low, high = solids.buttock.chord(s, u, turn)
-    whole = (
-        np.maximum(hi - lo, 0) + np.maximum(np.minimum(high, lo) - low, 0) + np.maximum(high - np.maximum(low, hi), 0)
-    )
-    lo, hi = _hull(solids.lean, s, u, turn)
-    lean = np.clip(hi - lo, 0, whole)
+    whole = _within(solids.skin, s, u, turn)
+    lean = np.minimum(_within(solids.lean, s, u, turn), whole)
     filled = np.zeros_like(s)
     for belly in solids.bellies:
         lo, hi = belly.chord(s, u, turn)
@@ -66,13 +61,16 @@ def soft_tissue(
     return _finer(muscle, factor, course.upper.shape), _finer(fat, factor, course.upper.shape)
 
 
-def _hull(solids: tuple[Solid, ...], s: FloatArray, u: FloatArray, turn: float) -> tuple[FloatArray, FloatArray]:
-    """(lo, hi) of all chords together: flesh leaves no gap."""
-    lo, hi = solids[0].chord(s, u, turn)
-    for solid in solids[1:]:
-        low, high = solid.chord(s, u, turn)
-        lo, hi = np.minimum(lo, low), np.maximum(hi, high)
-    return lo, hi
+def _within(solids: tuple[Solid, ...], s: FloatArray, u: FloatArray, turn: float) -> FloatArray:
+    """How much of each ray lies in any of the solids, by their chords in the order in which the ray meets them."""
+    lo, hi = (np.stack(ends) for ends in zip(*(solid.chord(s, u, turn) for solid in solids), strict=True))
+    order = np.argsort(lo, axis=0)
+    lo, hi = np.take_along_axis(lo, order, axis=0), np.take_along_axis(hi, order, axis=0)
+    length, reached = np.maximum(hi[0] - lo[0], 0), hi[0]
+    for low, high in zip(lo[1:], hi[1:], strict=True):
+        length += np.maximum(high - np.maximum(low, reached), 0)
+        reached = np.maximum(reached, high)
+    return np.asarray(length, dtype=np.float32)
 
 
 def folded_mm(fold: Fold, plane: Plane, fat: FloatArray) -> FloatArray:

@@ -60,7 +60,6 @@ class Flesh:
     """Solids of the soft tissue: all within the skin, what is lean, and the bellies."""
 
     skin: tuple[Solid, ...]
-    buttock: Ball
     lean: tuple[Solid, ...]
     bellies: tuple[Sweep, ...]
     thigh: Sweep
@@ -98,8 +97,7 @@ def flesh(thigh: Thigh, femur: Femur, view: View) -> Flesh:
     others = (_mirrored(skin, thigh.midline_mm),) if is_ap else ()
     other_leans = (_mirrored(lean, thigh.midline_mm),) if is_ap else ()
     return Flesh(
-        (skin, trunk, *others),
-        buttock,
+        (skin, trunk, buttock, *others),
         (lean, core, *other_leans),
         tuple(_belly(femur, lean, *belly) for belly in BELLIES),
         skin,
