@@ -30,10 +30,10 @@ FAMILIES: dict[str, Scanner] = {
         "Clarion",
         "DX",
         Tone(gamma=1.50, s_curve=0.15, low_margin=0.04, high_margin=0.04),
-        replace(CSI, focus_mm=0.6, fine=0.35, middle=0.20),
+        replace(CSI, focus_mm=0.6, fine=0.35, middle=0.55),
         Noise(dose_uGy=3.0, mottle=0.002, lines=0.001, reduction=0.2),
         Scatter(grid_primary=0.70, grid_scatter=0.12),
-        Local(latitude=0.22, clipped=0.004),
+        Local(latitude=0.32, clipped=0.008),
         Geometry(pitch_mm=0.143, height_mm=400, width_mm=260, heel=0.1, collimation_mm=14, kvp=73, marker="burnt-in",
                  bits_stored=14, transfer_syntax=JPEG_LOSSLESS),
     ),
@@ -43,10 +43,10 @@ FAMILIES: dict[str, Scanner] = {
         "Cassette",
         "CR",
         Tone(gamma=1.75, s_curve=0.45, low_margin=0.02, high_margin=0.08),
-        replace(POWDER, focus_mm=1.2),
+        replace(POWDER, focus_mm=1.2, fine=0.15, middle=0.35),
         Noise("phosphor", 0.10, dose_uGy=4.0, statistics=0.62, electronic=0.25, mottle=0.006, lines=0.004),
         Scatter(grid_primary=0.66, grid_scatter=0.18, lines_per_mm=4.0, lines_contrast=0.02),
-        Local(clipped=0.01),
+        Local(latitude=0.12, clipped=0.012),
         Geometry(pitch_mm=0.175, height_mm=430, width_mm=350, heel=1.0, collimation_mm=50, kvp=66, aluminium_mm=2.7,
                  shutter=False, marker="lead", photometric="MONOCHROME1", bits_stored=10, transfer_syntax=RLE),
     ),
@@ -56,10 +56,10 @@ FAMILIES: dict[str, Scanner] = {
         "Meridian",
         "DX",
         Tone(gamma=1.25, s_curve=0.20, low_margin=0.06, high_margin=0.03),
-        replace(CSI, focus_mm=1.0, fine=1.1, middle=0.55),
+        replace(CSI, focus_mm=1.0, fine=1.1, middle=1.0),
         Noise(absorber_mm=0.33, dose_uGy=2.2, electronic=0.10, lines=0.002, reduction=0.5),
         Scatter(grid_primary=0.73, grid_scatter=0.10),
-        Local(latitude=0.45, clipped=0.004),
+        Local(latitude=0.45, clipped=0.006),
         Geometry(pitch_mm=0.148, height_mm=420, width_mm=340, heel=0.15, collimation_mm=55, kvp=77, copper_mm=0.1,
                  marker="burnt-in", bits_stored=12, transfer_syntax=JPEG_LOSSLESS),
     ),
@@ -69,7 +69,7 @@ FAMILIES: dict[str, Scanner] = {
         "Aurora",
         "DX",
         Tone(gamma=1.85, s_curve=0.30, low_margin=0.02, high_margin=0.02, window_center=0.48, window_width=0.80),
-        replace(CSI, core_mm=0.10, tail_mm=0.35, focus_mm=0.6, fine=0.2, middle=0.7),
+        replace(CSI, core_mm=0.10, tail_mm=0.35, focus_mm=0.6, fine=0.2, middle=0.9),
         Noise(dose_uGy=2.6, mottle=0.003, lines=0.002, reduction=0.6),
         Scatter(ratio=1.1, grid_primary=0.68, grid_scatter=0.15),
         Local(latitude=0.15, equalization=0.40, clipped=0.008, window="all"),
@@ -82,11 +82,11 @@ FAMILIES: dict[str, Scanner] = {
         "Needle",
         "CR",
         Tone(gamma=1.45, s_curve=0.60, low_margin=0.03, high_margin=0.10, window_center=0.52, window_width=0.75),
-        replace(POWDER, core_mm=0.12, focus_mm=1.2, fine=0.6),
+        replace(POWDER, core_mm=0.12, focus_mm=1.2, fine=0.6, middle=0.4),
         Noise("phosphor", 0.13, dose_uGy=2.2, statistics=0.60, electronic=0.35, mottle=0.008, lines=0.005,
               reduction=0.3),
         Scatter(ratio=1.2, grid_primary=0.64, grid_scatter=0.25, lines_per_mm=3.6, lines_contrast=0.05),
-        Local(latitude=0.08, clipped=0.015, window="all", jpeg_quality=88),
+        Local(latitude=0.15, clipped=0.015, window="all", jpeg_quality=88),
         Geometry(pitch_mm=0.200, height_mm=430, width_mm=350, heel=1.0, collimation_mm=60, kvp=64, aluminium_mm=2.5,
                  shutter=False, marker="lead", photometric="MONOCHROME1", bits_stored=12, transfer_syntax=IMPLICIT),
     ),
@@ -116,7 +116,7 @@ BETWEEN_SITES = {
 }
 PITCHES_MM = (0.100, 0.125, 0.139, 0.143, 0.148, 0.150, 0.160, 0.168, 0.175, 0.194, 0.200)  # panels and plates sold
 FIELDS_MM = ((430, 350), (430, 180), (400, 260), (350, 240), (350, 280), (420, 340))
-SHUTTERED_SHARE = 0.6  # of the readers of plates blacken what the blades covered
+SHUTTERED_SHARE = 0.7  # of the readers of plates blacken what the blades covered
 SYNTAXES = (EXPLICIT, IMPLICIT, RLE, JPEG_LOSSLESS, JPEG_2000_LOSSLESS)
 
 
