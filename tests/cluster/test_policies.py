@@ -25,6 +25,7 @@ PORTS = {
     "console": (8090, 9400),
     "provision": (),
     "desk": (),
+    "forget": (),
     "test": (),
 }
 FIGURES = {(part, port) for part, ports in PORTS.items() for port in ports if port in (9400, 9325, 8002)}
@@ -42,6 +43,7 @@ NEEDED: dict[str, set[tuple[str, int]]] = {
     "console": {BUS},
     "provision": {BUS, OBJECTS},
     "desk": {BUS, OBJECTS, MODELS, TABLE},
+    "forget": {BUS, OBJECTS, TABLE},
     "test": {*DOORS, TABLE},
     "pacs": DOORS,
     "prometheus": FIGURES,
