@@ -4,20 +4,21 @@ charts are rendered without asking the cluster nothing is known of any, and noth
 */}}
 {{- define "osteon.checkNamed" -}}
 {{- if lookup "v1" "ServiceAccount" .Release.Namespace "default" }}
+{{- $wrong := list }}
 {{- range $value, $named := include "osteon.named" . | fromYaml }}
 {{- if $named.secret }}
-{{- $found := lookup "v1" "Secret" $.Release.Namespace $named.secret }}
 {{- $say := printf "the comment at %s in values.yaml says what it holds." $value }}
+{{- $found := lookup "v1" "Secret" $.Release.Namespace $named.secret }}
+{{- $lacks := list }}
+{{- range $key := $named.keys }}{{ if not (hasKey ($found.data | default dict) $key) }}{{ $lacks = append $lacks $key }}{{ end }}{{ end }}
 {{- if not $found }}
-{{- fail (printf "%s: there is no Secret %s in the namespace %s. Make it first: %s" $value $named.secret $.Release.Namespace $say) }}
-{{- end }}
-{{- range $key := $named.keys }}
-{{- if not (hasKey ($found.data | default dict) $key) }}
-{{- fail (printf "%s: the Secret %s has no %s. Add it: %s" $value $named.secret $key $say) }}
+{{- $wrong = append $wrong (printf "%s: there is no Secret %s in the namespace %s. Make it first: %s" $value $named.secret $.Release.Namespace $say) }}
+{{- else if $lacks }}
+{{- $wrong = append $wrong (printf "%s: the Secret %s has no %s. Add it: %s" $value $named.secret (join ", " $lacks) $say) }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- end }}
+{{- with $wrong }}{{ fail (printf "\n%s" (join "\n" .)) }}{{ end }}
 {{- end }}
 {{- end }}
 
