@@ -41,7 +41,7 @@ CASES: dict[str, Object] = {
         "keda": {"enabled": True, "maxReplicas": 6},
         "prune": {"olderThan": "365d"},
     },
-    "clear": {"tls": {"enabled": False}, "networkPolicy": {"enabled": False}},
+    "unguarded": {"networkPolicy": {"enabled": False}},
     "many": {
         "kafka": {"replicas": 3},
         "ingest": {"replicas": 2, "settings": {"commit_addresses": "PACS=10.1.2.3:104"}},

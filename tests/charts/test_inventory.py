@@ -245,7 +245,6 @@ SECRETS = {
     "external": {"site-key", "tokens", "authority", "triton-tls", "ingest-tls", "console-tls"},
     "cert-manager": {"site-key", "tokens", "store-identities", "kafka-users"},
     "secrets": {"authority"},
-    "clear": {"site-key", "tokens", "store-identities", "kafka-users"},
 }
 
 
@@ -339,7 +338,7 @@ def test_results_of_storage_commitments_are_sent_by_one_pod_however_many_doors_t
 def test_each_pod_has_a_policy_of_its_own_and_none_is_left_open(case: str) -> None:
     objects = render(CASES[case])
     policies: dict[str, Any] = {name: one["spec"] for name, one in by_name(objects, "NetworkPolicy").items()}
-    if case == "clear":
+    if case == "unguarded":
         assert policies == {}
         return
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ import yaml
 
 from osteon.release.commands import ReconcileSettings
 from osteon.runtime import Settings, read_settings
+from osteon.runtime.console import console_door
+from osteon.runtime.lock import http_lock
 from osteon_console.settings import ConsoleSettings
+from osteon_ingest.locks import dimse_lock, stow_lock
 from osteon_ingest.settings import IngestSettings
 
 from .cases import CASES, EVERYTHING
@@ -39,6 +43,17 @@ NOT_OFFERED = {
 }
 
 BOUNDS = {"type", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+
+PEM = {
+    "OSTEON_TLS_CERTIFICATE": "door.pem",
+    "OSTEON_TLS_KEY": "door.key",
+    "OSTEON_TLS_CLIENT_CA": "ca.pem",
+    "OSTEON_TOKENS_FILE": "tokens",
+    "OSTEON_CONSOLE_CA": "ca.pem",
+    "OSTEON_CONSOLE_CERTIFICATE": "sender.pem",
+    "OSTEON_CONSOLE_KEY": "sender.key",
+}
+"""Which of the documented files stands for what a pod finds there."""
 
 # A value of 32 bytes, which each secret setting takes.
 SECRET = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -165,7 +180,7 @@ def test_what_the_chart_renders_can_be_read_by_each_service() -> None:
             },
         },
     }
-    for values in ({}, EVERYTHING, largest, {"tls": {"enabled": False}}):
+    for values in ({}, EVERYTHING, largest):
         for name, variables in given(render(values)).items():
             read = read_settings(CLASSES[name], variables)
             if name == "ingest" and values is largest:
@@ -184,6 +199,7 @@ REFUSED: list[tuple[Object, str]] = [
     ({"ingest": {"settings": {"drain_s": -1}}}, "minimum: got -1, want 0"),
     ({"ingest": {"settings": {"dimse_is_open": "yes"}}}, "got string, want boolean"),
     ({"ingest": {"settings": {"commit_addresses": "10.1.2.3:104"}}}, "does not match pattern"),
+    ({"tls": {"enabled": False}}, "additional properties 'enabled' not allowed"),
     ({"ingest": {"replicas": 0}}, "minimum: got 0, want 1"),
     ({"ingest": {"service": {"type": "Ingress"}}}, "must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
     ({"ingest": {"service": {"dimseNodePort": 70000}}}, "maximum: got 70,000, want 65,535"),
@@ -226,3 +242,26 @@ def test_an_impossible_value_is_refused_and_named(values: Object, said: str) -> 
 
     assert said in why
     assert all(name in why for name in list(values)[:1])
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["tokens", "certificates"])
+def test_the_doors_find_their_locks_and_the_desk_its_way(
+    values: Object, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = given(render(values))
+    for variables in told.values():
+        for name, file in PEM.items():
+            if name in variables:
+                variables[name] = str(certificates / file)
+    for name, value in told["desk"].items():
+        monkeypatch.setenv(name, value)
+
+    doors, console = read_settings(IngestSettings, told["ingest"]), read_settings(ConsoleSettings, told["console"])
+    stow = stow_lock(doors)
+    dimse_lock(doors)
+    api = http_lock(console, console.host, door="console", is_open=console.is_open, setting="OSTEON_IS_OPEN")
+    desk = console_door()
+
+    assert all((stow.tls, stow.tokens, api.tls, api.tokens))
+    assert desk
+    assert desk.url.startswith("https://")

@@ -1,9 +1,7 @@
 {{/* What a service that others connect to shows and asks: its certificate, senders' authorities, tokens. */}}
 {{- define "osteon.doorLock" -}}
-{{- if .root.Values.tls.enabled }}
 - {name: OSTEON_TLS_CERTIFICATE, value: /etc/osteon/door/tls.crt}
 - {name: OSTEON_TLS_KEY, value: /etc/osteon/door/tls.key}
-{{- end }}
 {{- if get (get .root.Values .part) "clientCaSecret" }}
 - {name: OSTEON_TLS_CLIENT_CA, value: /etc/osteon/clients/ca.crt}
 {{- end }}
@@ -11,9 +9,7 @@
 
 {{- define "osteon.doorMounts" -}}
 - {name: tokens, mountPath: /etc/osteon/tokens, readOnly: true}
-{{- if .root.Values.tls.enabled }}
 - {name: door, mountPath: /etc/osteon/door, readOnly: true}
-{{- end }}
 {{- if get (get .root.Values .part) "clientCaSecret" }}
 - {name: clients, mountPath: /etc/osteon/clients, readOnly: true}
 {{- end }}
@@ -21,9 +17,7 @@
 
 {{- define "osteon.doorVolumes" -}}
 - {name: tokens, secret: {secretName: {{ include "osteon.tokensSecret" .root }}, items: [{key: tokens, path: tokens}]}}
-{{- if .root.Values.tls.enabled }}
 - {name: door, secret: {secretName: {{ include "osteon.tlsSecret" . }}}}
-{{- end }}
 {{- with get (get .root.Values .part) "clientCaSecret" }}
 - {name: clients, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}
 {{- end }}

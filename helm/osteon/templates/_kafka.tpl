@@ -3,13 +3,12 @@
 {{- $name := printf "%s-kafka" .Release.Name }}
 {{- $domain := printf "%s.%s.svc" $name .Release.Namespace }}
 {{- $n := int .Values.kafka.replicas }}
-{{- $copies := min $n 3 }}
-{{- $protocol := ternary "SASL_SSL" "SASL_PLAINTEXT" .Values.tls.enabled -}}
+{{- $copies := min $n 3 -}}
 process.roles=broker,controller
 controller.quorum.voters={{ range $i := until $n }}{{ if $i }},{{ end }}{{ add $i 1 }}@{{ $name }}-{{ $i }}.{{ $domain }}:9093{{ end }}
 controller.listener.names=CONTROLLER
 listeners=CLIENTS://:9092,CONTROLLER://:9093
-listener.security.protocol.map=CLIENTS:{{ $protocol }},CONTROLLER:{{ $protocol }}
+listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SASL_SSL
 inter.broker.listener.name=CLIENTS
 sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
@@ -19,13 +18,11 @@ listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.sec
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin
 allow.everyone.if.no.acl.found=false
-{{- if .Values.tls.enabled }}
 ssl.keystore.type=PEM
 ssl.keystore.location=/run/kafka/server.pem
 ssl.truststore.type=PEM
 ssl.truststore.location=/etc/osteon/tls/ca.crt
 ssl.enabled.protocols=TLSv1.3,TLSv1.2
-{{- end }}
 log.dirs=/var/lib/kafka/data
 default.replication.factor={{ $copies }}
 min.insync.replicas={{ max 1 (sub $copies 1) }}

@@ -54,12 +54,10 @@ store.external.caSecret: {secret: {{ include "osteon.storeCa" $ | quote }}, keys
 {{- end }}
 audit.caSecret: {secret: {{ include "osteon.auditCa" $ | quote }}, keys: [ca.crt]}
 audit.certificateSecret: {secret: {{ include "osteon.auditCertificate" $ | quote }}, keys: [tls.crt, tls.key]}
-{{- if .tls.enabled }}
 {{- $parts := include "osteon.parts" $ | fromJsonArray }}
 {{- range $part, $secret := .tls.secrets }}
 {{- if has $part $parts }}
 tls.secrets.{{ $part }}: {secret: {{ $secret | quote }}, keys: [tls.crt, tls.key, ca.crt]}
-{{- end }}
 {{- end }}
 {{- end }}
 {{- range $i, $secret := .image.pullSecrets }}

@@ -56,7 +56,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
 {{- define "osteon.kafkaSecurity" -}}
-{{- if .Values.kafka.enabled }}{{ ternary "SASL_SSL" "SASL_PLAINTEXT" .Values.tls.enabled }}{{ else }}{{ .Values.kafka.external.security }}{{ end }}
+{{- if .Values.kafka.enabled }}SASL_SSL{{ else }}{{ .Values.kafka.external.security }}{{ end }}
 {{- end }}
 
 {{- define "osteon.storeEndpoint" -}}
@@ -99,17 +99,17 @@ app.kubernetes.io/component: {{ .part }}
 
 {{/* Which Secret holds the authorities (ca.crt) that a server is believed of; none: those of the image */}}
 {{- define "osteon.kafkaCa" -}}
-{{- if .Values.kafka.enabled }}{{ if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "kafka") }}{{ end }}
+{{- if .Values.kafka.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "kafka") }}
 {{- else if hasSuffix "SSL" .Values.kafka.external.security }}{{ .Values.kafka.external.caSecret }}{{ end }}
 {{- end }}
 
 {{- define "osteon.storeCa" -}}
-{{- if .Values.store.enabled }}{{ if .Values.tls.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "store") }}{{ end }}
+{{- if .Values.store.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "store") }}
 {{- else if .Values.store.external.isSecure }}{{ .Values.store.external.caSecret }}{{ end }}
 {{- end }}
 
 {{- define "osteon.tritonCa" -}}
-{{- if and .Values.tls.enabled .Values.site.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
+{{- if .Values.site.enabled }}{{ include "osteon.tlsSecret" (dict "root" . "part" "triton") }}{{ end }}
 {{- end }}
 
 {{- define "osteon.auditCa" -}}
@@ -148,7 +148,7 @@ or a name was added. All that is rendered on one day agrees on it.
 
 {{/* Services read their certificate when they start: the pod is another when the chart signs a new one. */}}
 {{- define "osteon.certificateAnnotation" -}}
-{{- if and .root.Values.tls.enabled (not .root.Values.tls.certManager.enabled) (not (get .root.Values.tls.secrets .part)) }}
+{{- if and (not .root.Values.tls.certManager.enabled) (not (get .root.Values.tls.secrets .part)) }}
 osteon/certificate: {{ printf "%s %s" (include "osteon.certificateNames" .) (include "osteon.renewAfter" .) | sha256sum | trunc 16 | quote }}
 {{- else }}
 osteon/certificate: none of the chart's

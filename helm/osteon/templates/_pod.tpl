@@ -80,7 +80,7 @@ Kafka and at the store.
 - {name: OSTEON_KAFKA_KEY, value: /etc/osteon/kafka-own/tls.key}
 {{- end }}
 - {name: OSTEON_STORE_ENDPOINT, value: {{ include "osteon.storeEndpoint" .root | quote }}}
-- {name: OSTEON_STORE_IS_SECURE, value: {{ ternary $values.tls.enabled $values.store.external.isSecure $values.store.enabled | quote }}}
+- {name: OSTEON_STORE_IS_SECURE, value: {{ ternary true $values.store.external.isSecure $values.store.enabled | quote }}}
 {{- if include "osteon.storeCa" .root }}
 - {name: OSTEON_STORE_CA, value: /etc/osteon/store/ca.crt}
 {{- end }}
@@ -89,7 +89,7 @@ Kafka and at the store.
 - name: OSTEON_STORE_SECRET_KEY
   valueFrom: {secretKeyRef: {name: {{ include "osteon.storeSecret" .root }}, key: {{ .part }}.secret-key}}
 - {name: OSTEON_TRITON_URL, value: {{ .tritonUrl | default (ternary (printf "%s-triton:8001" .root.Release.Name) "" $values.site.enabled) | quote }}}
-- {name: OSTEON_TRITON_IS_SECURE, value: {{ $values.tls.enabled | quote }}}
+- {name: OSTEON_TRITON_IS_SECURE, value: "true"}
 {{- if include "osteon.tritonCa" .root }}
 - {name: OSTEON_TRITON_CA, value: /etc/osteon/triton/ca.crt}
 {{- end }}
@@ -200,23 +200,21 @@ prometheus.io/port: {{ .port | default "9400" | quote }}
 {{/* How a command asks the site's console: as the desk, over TLS. Its authorities are mounted by the two below. */}}
 {{- define "osteon.askConsole" -}}
 {{- if .Values.site.enabled }}
-- {name: OSTEON_CONSOLE_URL, value: "{{ ternary "https" "http" .Values.tls.enabled }}://{{ .Release.Name }}-console:8090"}
+- {name: OSTEON_CONSOLE_URL, value: "https://{{ .Release.Name }}-console:8090"}
 - name: OSTEON_CONSOLE_TOKEN
   valueFrom: {secretKeyRef: {name: {{ include "osteon.tokensSecret" . }}, key: desk}}
-{{- if .Values.tls.enabled }}
 - {name: OSTEON_CONSOLE_CA, value: /etc/osteon/console/ca.crt}
-{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "osteon.askConsoleMounts" -}}
-{{- if and .Values.site.enabled .Values.tls.enabled }}
+{{- if .Values.site.enabled }}
 - {name: console-ca, mountPath: /etc/osteon/console, readOnly: true}
 {{- end }}
 {{- end }}
 
 {{- define "osteon.askConsoleVolumes" -}}
-{{- if and .Values.site.enabled .Values.tls.enabled }}
+{{- if .Values.site.enabled }}
 - {name: console-ca, secret: {secretName: {{ include "osteon.tlsSecret" (dict "root" . "part" "console") }}, items: [{key: ca.crt, path: ca.crt}]}}
 {{- end }}
 {{- end }}
