@@ -1,4 +1,4 @@
-"""The table of cases at 500,000 rows; images/s that are read, and prepared as crops, a core."""
+"""The table of cases at 500,000 rows; images that are read, and prepared as crops, in a second of processor time."""
 
 import os
 import time
@@ -63,7 +63,8 @@ def cohort_table(place: Place) -> list[Row]:
 
 
 def cohort_reading(place: Place) -> list[Row]:
-    """Images/s a core: whole radiographs opened, decoded and hashed; and prepared as crops of 512 pixels in shards."""
+    """Whole radiographs opened, decoded and hashed, and prepared as crops of 512 pixels in shards: images in a second of
+    processor time, other processes included, so that what else the machine does counts little."""
     from osteon.cohort.measure import file_bytes, measured
     from osteon.cohort.prepare import FolderBytes, prepare, shelf
     from osteon.cohort.readers import read_data_set
@@ -73,18 +74,23 @@ def cohort_reading(place: Place) -> list[Row]:
     folder = place.folder / "cohort-reading"
     n = len(list(write_radiographs(folder, place.size.n_images, "cohort")))
     n_cores = len(os.sched_getaffinity(0))
-    began = time.monotonic()
+    began = _processor_s()
     found = read_data_set(folder, "dicom")
     table, problems = measured(found.table, file_bytes(folder))
-    read_s = time.monotonic() - began
+    read_s = _processor_s() - began
     assert not problems
     assert len(table) == n
-    began = time.monotonic()
+    began = _processor_s()
     made = prepare(table, FolderBytes(folder), shelf(str(place.folder / "shards"), MemoryStore),
                    geometry=Geometry(0.4, 512, 512), images_per_shard=max(1, n // n_cores))  # fmt: skip
-    prepared_s = time.monotonic() - began
+    prepared_s = _processor_s() - began
     assert made.images == n
     return [
-        Row("cohort: images read, a core", n / read_s / n_cores, "images/s"),
-        Row("cohort: images prepared, a core", n / prepared_s / n_cores, "images/s"),
+        Row("cohort: images read", n / read_s, "images/s of processor"),
+        Row("cohort: images prepared", n / prepared_s, "images/s of processor"),
     ]
+
+
+def _processor_s() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
