@@ -111,8 +111,12 @@ endef
 	$(UV_INSTALL) $(STREAMING)
 	@touch $@
 
-.venv/bench: .venv/uv .venv/streaming pyproject.toml
-	$(UV_INSTALL) -e 'lib[cohort]' --group bench
+.venv/cohort: .venv/streaming
+	$(UV_INSTALL) -e 'lib[cohort,phantom]'
+	@touch $@
+
+.venv/bench: .venv/uv .venv/cohort pyproject.toml
+	$(UV_INSTALL) --group bench
 	@touch $@
 
 .venv/development: .venv/uv .venv/streaming pyproject.toml

@@ -63,8 +63,10 @@ def cohort_table(place: Place) -> list[Row]:
 
 
 def cohort_reading(place: Place) -> list[Row]:
-    """Whole radiographs opened, decoded and hashed, and prepared as crops of 512 pixels in shards: images in a second of
-    processor time, other processes included, so that what else the machine does counts little."""
+    """Whole radiographs opened, decoded and hashed; and prepared as crops of 512 pixels in shards.
+
+    In a second of processor time, other processes included, so that what else the machine does counts little.
+    """
     from osteon.cohort.measure import file_bytes, measured
     from osteon.cohort.prepare import FolderBytes, prepare, shelf
     from osteon.cohort.readers import read_data_set

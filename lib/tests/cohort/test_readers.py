@@ -15,6 +15,9 @@ from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.readers import Found, NotThisDataSet, read_data_set, recognized
 from osteon.cohort.split import Unsplittable, hold_out, k_fold
 from osteon.cohort.table import violations
+from osteon.phantom.encoding import encoded
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 REAL = Path(__file__).parents[4] / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no real images beside the repository: ../shared/data")
@@ -281,6 +284,26 @@ def test_damaged_and_boastful_files_become_problems_and_the_others_are_read(tmp_
     assert [problem.where for problem in problems] == names[1:-1]
     assert [problem.kind for problem in problems] == ["unreadable"] * 3 + ["missing", "unreadable"]
     assert table["width"].to_list() == [6, None, None, None, None, None, 4]
+
+
+def test_dicom_files_are_matched_by_file_name_before_patient_and_what_differs_for_a_patient_is_left_out(
+    tmp_path: Path,
+) -> None:
+    for number in range(3):
+        dataset = femur_radiograph(Case(0, "test", number // 2, "typical", number), SITES[0], pitch_mm=2.0)
+        (tmp_path / f"{number}.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+    rows = [("elsewhere/0.dcm", "PHID0000", "TFF", "Lund"), ("elsewhere/1.dcm", "PHID0000", "cAFF", "Lund")]
+    write_csv(tmp_path / "by_file.csv", ("file", "patient_id", "label", "klinik"), *rows)
+    write_csv(tmp_path / "by_patient.csv", ("patient_id", "label", "klinik"), *(row[1:] for row in rows))
+
+    by_file = read_data_set(tmp_path, "dicom", tmp_path / "by_file.csv")
+    by_patient = read_data_set(tmp_path, "dicom", tmp_path / "by_patient.csv")
+
+    assert column(by_file, "label") == ["typical_fracture", "AFF_complete", None]
+    assert kinds(by_file) == [("not-listed", "2.dcm", 0)]
+    assert column(by_patient, "label") == [None] * 3
+    assert column(by_patient, "site")[:2] == ["Lund"] * 2
+    assert ("twice", "by_patient.csv", 3) in kinds(by_patient)
 
 
 @needs_real

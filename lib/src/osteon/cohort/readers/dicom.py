@@ -110,19 +110,21 @@ def _joined(
         _line=pl.int_range(tabular.first_line, tabular.first_line + pl.len())
     )
     key, theirs = _key(headers, told)
-    told = told.with_columns(_key=pl.col(theirs).cast(pl.String).str.strip_chars())
+    told = told.with_columns(_key=_told_key(told, key, theirs))
     problems = []
-    twice = told.filter(pl.col("_key").is_duplicated() & pl.col("_key").is_not_null())
+    twice = told.filter(~pl.col("_key").is_first_distinct() & pl.col("_key").is_not_null())
+    says = f"{theirs} stands in several lines; what differs between them is left out"
     for line in twice["_line"]:
-        problems.append(Problem("twice", name, line, f"{theirs} stands in more than one line",
-                                "keep one of them; the first counts"))  # fmt: skip
+        problems.append(Problem("twice", name, line, says, "keep one line for each, or add a column with file names"))
     ours = headers.with_columns(_key=_key_of(headers, key))
     for line, value in told.filter(~pl.col("_key").is_in(ours["_key"].implode())).select("_line", "_key").iter_rows():
         if value in unreadable or (key == "file name" and any(path.endswith(f"/{value}") for path in unreadable)):
             continue
         says = "no file is named" if value is None else f"no file has this {theirs}"
         problems.append(Problem("missing", name, line, says, "copy the file, or remove the line"))
-    told = told.unique("_key", keep="first", maintain_order=True).drop("_line", "path", "case", strict=False)
+    told = told.drop("_line", "path", "case", strict=False)
+    agreed = (pl.when(pl.col(one).n_unique() == 1).then(pl.col(one).first()).alias(one) for one in told.columns)
+    told = told.group_by("_key", maintain_order=True).agg(one for one in agreed if one.meta.output_name() != "_key")
     joined = ours.join(told, on="_key", how="left", suffix=" told", maintain_order="left")
     both = [column for column in joined.columns if f"{column} told" in joined.columns]
     merged = [
@@ -143,9 +145,7 @@ def _key(headers: pl.DataFrame, told: pl.DataFrame) -> tuple[str, str]:
     for key in KEYS:
         have = set(_key_of(headers, key).drop_nulls())
         for theirs in told.columns:
-            values: Iterable[str] = (
-                told[theirs].drop_nulls().cast(pl.String).str.strip_chars() if theirs != "_line" else ()
-            )
+            values: Iterable[str] = _told_key(told, key, theirs).drop_nulls() if theirs != "_line" else ()
             fits = len(have & set(values))
             if fits > best[0]:
                 best = (fits, key, theirs)
@@ -157,6 +157,12 @@ def _key(headers: pl.DataFrame, told: pl.DataFrame) -> tuple[str, str]:
             "Number or Patient ID: add a column with one of them"
         )
     return best[1], best[2]
+
+
+def _told_key(told: pl.DataFrame, key: str, theirs: str) -> pl.Series:
+    """A column of the table as it is compared: of a path its last part, where file names are."""
+    text = told[theirs].cast(pl.String).str.strip_chars()
+    return text.str.replace_all("\\", "/", literal=True).str.split("/").list.last() if key == "file name" else text
 
 
 def _key_of(headers: pl.DataFrame, key: str) -> pl.Series:
