@@ -1,5 +1,6 @@
 """Soft tissue on each ray: muscle and fat in mm, on a grid of about a millimeter made finer; folds of skin, casts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ def soft_tissue(
     whole = _within(solids.skin, s, u, turn)
     lean = np.minimum(_within(solids.lean, s, u, turn), whole)
     filled = np.zeros_like(s)
-    for belly in solids.bellies:
+    for belly in _in_field(solids.bellies, s, u, turn):
         lo, hi = belly.chord(s, u, turn)
         filled += np.maximum(hi - lo, 0)
     muscle = np.float32(thigh.lean) * lean + np.float32(1 - thigh.lean) * np.minimum(filled, lean)
@@ -63,7 +64,10 @@ def soft_tissue(
 
 def _within(solids: tuple[Solid, ...], s: FloatArray, u: FloatArray, turn: float) -> FloatArray:
     """How much of each ray lies in any of the solids, by their chords in the order in which the ray meets them."""
-    lo, hi = (np.stack(ends) for ends in zip(*(solid.chord(s, u, turn) for solid in solids), strict=True))
+    met = _in_field(solids, s, u, turn)
+    if not met:
+        return np.zeros_like(s)
+    lo, hi = (np.stack(ends) for ends in zip(*(solid.chord(s, u, turn) for solid in met), strict=True))
     order = np.argsort(lo, axis=0)
     lo, hi = np.take_along_axis(lo, order, axis=0), np.take_along_axis(hi, order, axis=0)
     length, reached = np.maximum(hi[0] - lo[0], 0), hi[0]
@@ -71,6 +75,17 @@ def _within(solids: tuple[Solid, ...], s: FloatArray, u: FloatArray, turn: float
         length += np.maximum(high - np.maximum(low, reached), 0)
         reached = np.maximum(reached, high)
     return np.asarray(length, dtype=np.float32)
+
+
+def _in_field(solids: Sequence[Solid], s: FloatArray, u: FloatArray, turn: float) -> list[Solid]:
+    """Those of the solids that any ray can meet."""
+    top, bottom, left, right = s.min(), s.max(), u.min(), u.max()
+    boxes = [solid.box(turn) for solid in solids]
+    return [
+        solid
+        for solid, box in zip(solids, boxes, strict=True)
+        if box[0] < bottom and box[1] > top and box[2] < right and box[3] > left
+    ]
 
 
 def folded_mm(fold: Fold, plane: Plane, fat: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ The frame of a bone: `s` runs down its long axis, `x` is lateral, `z` anterior, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -23,6 +23,7 @@ Window = tuple[slice, slice]
 
 STEP_MM = 0.1  # of the table of a sweep: a third of the finest pixel that is rendered
 NOWHERE = np.float32(1e6)
+STRIP = 80  # rows in which a sweep is met by a window of its own: fewer cost more calls, more cost wider windows
 
 
 def across(x: float, z: float, turn: float) -> float:
@@ -129,15 +130,14 @@ class Sweep:
         """The largest s."""
         return self.start + STEP_MM * (self.x.size - 1)
 
-    def box(self, turn: float) -> Box:
-        """Where it can be met."""
-        center, per_width, *_ = self._seen(turn)
-        return (
-            self.start,
-            self.end,
-            float((center - 1 / per_width).min()),
-            float((center + 1 / per_width).max()),
-        )
+    def box(self, turn: float, top: float = -math.inf, bottom: float = math.inf) -> Box:
+        """Where it can be met, between two levels."""
+        top, bottom = max(top - STEP_MM, self.start), min(bottom + STEP_MM, self.end)
+        first = min(max(int((top - self.start) / STEP_MM), 0), self.x.size - 1)
+        part = slice(first, max(int((bottom - self.start) / STEP_MM) + 2, first + 1))
+        center, per_width = (table[part] for table in self._seen(turn)[:2])
+        width = 1 / per_width
+        return top, bottom, float((center - width).min()), float((center + width).max())
 
     def chord(self, s: FloatArray, u: FloatArray, turn: float) -> tuple[FloatArray, FloatArray]:
         """(lo, hi) of each ray, exact but for the table's step."""
@@ -243,23 +243,41 @@ def union(
     lo, hi = np.full(shape, NOWHERE, dtype=np.float32), np.full(shape, -NOWHERE, dtype=np.float32)
     gap = np.zeros(shape, dtype=np.float32)
     for solid in solids:
-        wanted = plane.window(solid.box(turn))
-        rows, columns = (
-            slice(max(one.start, other.start), min(one.stop, other.stop))
-            for one, other in zip(wanted, window, strict=True)
-        )
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            continue
-        s, u = plane.points((rows, columns))
-        low, high = solid.chord(s, u, turn)
-        here = (
-            slice(rows.start - window[0].start, rows.stop - window[0].start),
-            slice(columns.start - window[1].start, columns.stop - window[1].start),
-        )
-        both = (high > low) & (hi[here] > lo[here])
-        gap[here] += np.where(both, np.maximum(np.maximum(low, lo[here]) - np.minimum(high, hi[here]), 0), 0)
-        lo[here], hi[here] = np.minimum(lo[here], low), np.maximum(hi[here], high)
+        for rows, columns in _windows(solid, plane, window, turn):
+            s, u = plane.points((rows, columns))
+            low, high = solid.chord(s, u, turn)
+            here = (
+                slice(rows.start - window[0].start, rows.stop - window[0].start),
+                slice(columns.start - window[1].start, columns.stop - window[1].start),
+            )
+            both = (high > low) & (hi[here] > lo[here])
+            gap[here] += np.where(both, np.maximum(np.maximum(low, lo[here]) - np.minimum(high, hi[here]), 0), 0)
+            lo[here], hi[here] = np.minimum(lo[here], low), np.maximum(hi[here], high)
     return lo, hi, gap
+
+
+def _windows(solid: Solid, plane: Plane, window: Window, turn: float) -> Iterator[Window]:
+    """Where in a window a solid can be met: strips of rows without overlap, each as narrow as a sweep is there."""
+    wanted = _common(plane.window(solid.box(turn)), window)
+    if not isinstance(solid, Sweep):
+        if all(one.start < one.stop for one in wanted):
+            yield wanted
+        return
+    for first in range(wanted[0].start, wanted[0].stop, STRIP):
+        strip = slice(first, min(first + STRIP, wanted[0].stop)), wanted[1]
+        s = [
+            plane.origin[0] + row * plane.down[0] + column * plane.right[0]
+            for row in (strip[0].start, strip[0].stop)
+            for column in (strip[1].start, strip[1].stop)
+        ]
+        narrow = _common(plane.window(solid.box(turn, min(s), max(s))), strip)
+        if narrow[1].start < narrow[1].stop:
+            yield strip[0], narrow[1]
+
+
+def _common(one: Window, other: Window) -> Window:
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return rows, columns
 
 
 def length_mm(lo: FloatArray, hi: FloatArray, gap: FloatArray) -> FloatArray:
