@@ -34,7 +34,7 @@ class Cluster:
             timeout=within_s,
             check=False,
         )
-        assert ran.returncode == 0, f"{' '.join(command)}: {ran.stderr or ran.stdout}"
+        assert ran.returncode == 0, f"{' '.join(command)}: {ran.stderr}{ran.stdout}"
         return ran.stdout
 
     def get(self, *what: str) -> list[dict[str, Any]]:

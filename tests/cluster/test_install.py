@@ -90,6 +90,14 @@ def longest_pause_s(moments: Sequence[float], began: float, ended: float) -> flo
     return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
 
+def said_of_a_wrong_password(release: Release) -> str:
+    """What the doctor says where the broker does not take the password that it is given."""
+    command = ("env", "OSTEON_KAFKA_PASSWORD=wrong", "osteon", "doctor")
+    with pytest.raises(AssertionError) as found:
+        release.cluster.run("kubectl", "exec", f"deploy/{release.name}-desk", "--", *command, within_s=300)
+    return str(found.value)
+
+
 def test_nothing_is_lost_or_doubled_from_install_to_uninstall(cluster: Cluster, bundle: Bundle, tmp_path: Path) -> None:
     release = Release(cluster, bundle.chart)
     say(f"\ninstalled and ready after {release.change('install'):.0f} s")
@@ -131,8 +139,12 @@ def test_nothing_is_lost_or_doubled_from_install_to_uninstall(cluster: Cluster, 
     say(f"longest pause between two outcomes meanwhile: {longest_pause_s(ends, upgraded, ended):.0f} s")
     say(f"{sum(one.said == 'refused' for one in log)} times a sender had to try again")
 
-    # 3. A phantom finds its way, and the uninstall leaves what must be kept.
+    # 3. A phantom finds its way, the doctor finds nothing, and a wrong password is told.
     cluster.run("helm", "test", release.name, "--timeout", "600s", within_s=660)
+    cluster.run("kubectl", "exec", f"deploy/{release.name}-desk", "--", "osteon", "doctor", within_s=300)
+    assert "takes no connection by SASL_SSL of the user admin" in said_of_a_wrong_password(release)
+
+    # 4. The uninstall leaves what must be kept.
     cluster.run("helm", "uninstall", release.name, "--wait", "--timeout", "300s", within_s=360)
     kept = {("Secret", f"{release.name}-{one}") for one in KEPT_SECRETS}
     kept |= {("PersistentVolumeClaim", f"data-{release.name}-{one}-0") for one in KEPT_VOLUMES}
