@@ -60,7 +60,7 @@ faults: .venv/streaming ## kill everything while images stream, and account for 
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS)) $(if $(HALTS),--halts $(HALTS))
 
 cluster-test: .venv/development $(if $(BUNDLE),,bundle) ## the archive on the cluster of KUBECONFIG, start to finish; BUNDLE=archive IMAGES=n VALUES=file
-	BUNDLE='$(or $(BUNDLE),dist/osteon-$(shell helm/images/build --tag).tar)' IMAGES='$(IMAGES)' VALUES='$(VALUES)' \
+	BUNDLE="$(or $(BUNDLE),$$(ls -t dist/osteon-*.tar | head -n 1))" IMAGES='$(IMAGES)' VALUES='$(VALUES)' \
 	    $(BIN)/pytest tests/cluster --capture=no
 
 fuzz: .venv/development ## feed the path with N mutated files, and the doors and stages; SEED=1 for others; a run that was ended goes on
@@ -81,6 +81,7 @@ images: .venv/streaming ## build the images of helm/; BASE=image BUILDER=docker,
 	BASE='$(BASE)' BUILDER='$(BUILDER)' helm/images/build $(ONLY)
 
 bundle: .venv/streaming ## build the images, and write them with the chart to one archive in dist/, for sites without internet
+	$(BIN)/python helm/images/bundle.py
 	rm -rf dist/images
 	BASE='$(BASE)' BUILDER='$(BUILDER)' helm/images/build -o dist/images
 	$(BIN)/python helm/images/bundle.py dist/images dist

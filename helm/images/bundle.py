@@ -1,6 +1,7 @@
 """Write one archive with all that an installation needs where there is no internet: images, chart, digests, loader.
 
     python helm/images/bundle.py ARCHIVES OUT    # ARCHIVES: a folder of docker archives, as `build -o` leaves them
+    python helm/images/bundle.py                 # only looks whether the programs that it needs are there
 
 `images.tar` is an OCI image layout and a docker archive at once: containerd, docker, podman and skopeo each read it.
 Layers that images share lie in it once. skopeo makes the layout. The names, times and owners of files are those of the
@@ -27,10 +28,12 @@ Json = dict[str, Any]
 
 def main() -> None:
     """Make the bundle."""
-    archives, out = Path(sys.argv[1]), Path(sys.argv[2])
     for tool in ("git", "helm", "skopeo"):
         if not shutil.which(tool):
             raise SystemExit(f"{tool} is needed to make a bundle: install it")
+    if len(sys.argv) == 1:
+        return
+    archives, out = Path(sys.argv[1]), Path(sys.argv[2])
     tag = _output(str(HERE / "build"), "--tag")
     time_s = int(_output("git", "log", "-1", "--format=%ct"))
     images = {path.stem: path for path in sorted(archives.glob("*.tar"))}
