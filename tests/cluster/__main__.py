@@ -1,6 +1,7 @@
 """What the chart costs on a cluster: time to install, memory, images/s beside the local stack, with two pods of accept.
 
-    KUBECONFIG=… python -m tests.cluster dist/osteon-….tar [--images 100]
+    KUBECONFIG=… python -m tests.cluster --bundle dist/osteon-….tar [--images 100] [--pods 1 2]
+    python -m tests.cluster                     # the local stack alone
 
 Each figure is measured once, all on this machine, which should have nothing else to do.
 """
@@ -31,18 +32,20 @@ SEED = 1
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.cluster")
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--bundle", type=Path, help="the archive of make bundle; without it no cluster is asked")
     parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--pods", type=int, nargs="+", default=[1, 2], help="how many of accept, one after the other")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="osteon-figures-") as scratch:
         folder = Path(scratch)
         images = list(write_radiographs(folder / "images", N_WARM + given.images, SEED))
-        of_the_cluster(given.bundle.absolute(), images, folder)
+        if given.bundle:
+            of_the_cluster(given.bundle.absolute(), images, given.pods, folder)
         of_the_stack(images, folder)
 
 
-def of_the_cluster(archive: Path, images: list[Radiograph], folder: Path) -> None:
-    """Install, measure with one pod of accept and then with two, and remove all."""
+def of_the_cluster(archive: Path, images: list[Radiograph], pods: list[int], folder: Path) -> None:
+    """Install, measure and remove all, for each number of pods of accept."""
     (folder / "bundle").mkdir()
     cluster = connect("osteon-figures")
     bundle = unpack(archive, folder / "bundle")
@@ -50,7 +53,7 @@ def of_the_cluster(archive: Path, images: list[Radiograph], folder: Path) -> Non
     bundle.load(home() / "run" / "containerd" / "containerd.sock")
     say("images loaded, s", time.monotonic() - began)
     try:
-        for n_pods in (1, 2):
+        for n_pods in pods:
             cluster.make()
             release = Release(cluster, bundle.chart)
             say(
