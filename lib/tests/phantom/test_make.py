@@ -15,7 +15,7 @@ from osteon.phantom.commands import cohort as commands
 from osteon.phantom.make import Design, make_cohort, plan_of
 from osteon.phantom.stream import sample, stream
 
-DESIGN = Design(n_patients=4, n_sites=6, seed=5)
+DESIGN = Design(n_patients=3, n_sites=6, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_a_folder_with_another_cohort_or_with_something_else_is_left_alone(folde
     (tmp_path / "letter.txt").write_text("mine")
 
     with pytest.raises(Fatal, match="another design"):
-        make_cohort(Design(n_patients=5, n_sites=6, seed=5), folder)
+        make_cohort(Design(n_patients=4, n_sites=6, seed=5), folder)
     with pytest.raises(Fatal, match="not empty"):
         make_cohort(DESIGN, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]

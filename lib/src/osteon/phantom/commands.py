@@ -94,13 +94,14 @@ def difficulty(
     pairs: Annotated[int, typer.Option(min=16, help="of images with and without a sign, for each sign and site")] = 40,
     patients: Annotated[int, typer.Option(min=0, help="each seen at every site, for the probe; 0: no probe")] = 16,
     sign: Annotated[
-        list[str] | None, typer.Option(help="crack, beak, thickening, spike; repeat it; without it: all of them")
+        list[str] | None, typer.Option(help="fine-crack, crack, beak, thickening, spike; repeat it; without it: all")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="another seed measures other patients")] = 0,
 ) -> None:
     """Measure how hard the digital sites make it: d' of each sign at each site, and what a probe reads of the site.
 
-    d' is that of a channelised Hotelling observer: 0 can't be seen, 1 hardly, 3 is plain. The probe tells the sites
+    d' is that of a channelised Hotelling observer: 0 can't be seen, 1 hardly, 3 is plain; among different patients,
+    and against noise alone. The probe tells the sites
     apart by one axis of site effects at a time. A second takes some four images on a core.
 
     Example: osteon cohort difficulty docs/figures --sites 24
@@ -126,10 +127,9 @@ def difficulty(
         values = sorted(one.d_prime for one in found.seen if one.sign == name)
         below = str(sum(value < 0.5 for value in values))
         grid.add_row(name, *(f"{values[n]:.2f}" for n in (0, len(values) // 2, -1)), below)
-    thin: list[float] = sorted(one.d_prime_of_least for one in found.seen if one.d_prime_of_least is not None)
-    if thin:
-        below = str(sum(value < 0.5 for value in thin))
-        grid.add_row("least cracks", *(f"{thin[n]:.2f}" for n in (0, len(thin) // 2, -1)), below)
+        values = sorted(one.d_prime_in_noise for one in found.seen if one.sign == name)
+        below = str(sum(value < 0.5 for value in values))
+        grid.add_row(f"{name}, in noise alone", *(f"{values[n]:.2f}" for n in (0, len(values) // 2, -1)), below)
     Console().print(grid)
     grid = Table("axis", "balanced accuracy", "chance", box=None)
     for told in found.read:

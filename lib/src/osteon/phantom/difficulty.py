@@ -27,13 +27,14 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Seen:
-    """d' of a sign at a site; for cracks also that of the narrowest half (width times depth)."""
+    """d' of a sign at a site among different patients, and against noise alone: the same patient's background taken
+    away."""
 
     sign: str
     site: str
     family: str
     d_prime: float
-    d_prime_of_least: float | None = None
+    d_prime_in_noise: float
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def measure(
         for sign in signs:
             pairs = [draw_pair(seed, number, sign) for number in range(n_pairs)]
             outputs = [told(one) for one in pool.map(partial(_outputs, tuple(sites), seed), pairs)]
-            seen += _seen(sign, pairs, np.stack(outputs), sites)
+            seen += _seen(sign, np.stack(outputs), sites)
         arms = ARMS if n_patients else ()
         read = [told(one) for one in read_sites(sites, n_patients=n_patients, seed=seed, arms=arms, in_order=pool.map)]
     return Difficulty(tuple(seen), tuple(read), n_pairs, n_patients, seed)
@@ -85,14 +86,14 @@ def _outputs(sites: tuple[Site, ...], seed: int, pair: Pair) -> FloatArray:
     return channel_outputs(patches(pair, sites, seed))
 
 
-def _seen(sign: str, pairs: list[Pair], outputs: FloatArray, sites: Sequence[Site]) -> Iterator[Seen]:
+def _seen(sign: str, outputs: FloatArray, sites: Sequence[Site]) -> Iterator[Seen]:
     """d' at each site of channel outputs (pair, site, with or without, channel)."""
-    sizes = np.array([pair.present.features.crack_mm2 for pair in pairs])
-    least = np.argsort(sizes)[: len(pairs) // 2]
     for place, site in enumerate(sites):
         present, absent = outputs[:, place, 0], outputs[:, place, 1]
-        of_least = detectability(present[least], absent[least]) if sign == "crack" and len(pairs) >= 16 else None
-        yield Seen(sign, site.name, site.family, detectability(present, absent), of_least)
+        # Both images of a pair have one background. Their difference is the sign and twice the variance of the noise,
+        # which the observer halves again, as beside a second class that is nothing.
+        in_noise = detectability(present - absent, np.zeros_like(absent))
+        yield Seen(sign, site.name, site.family, detectability(present, absent), in_noise)
 
 
 def write_report(found: Difficulty, folder: Path) -> None:
@@ -112,14 +113,17 @@ def _draw_detectability(found: Difficulty, path: Path) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     signs = list(dict.fromkeys(one.sign for one in found.seen))
     axes = figure.subplots(1, len(signs), sharey=True, squeeze=False)[0]
+    # Filled: among patients. Open: against noise alone.
     for axis, sign in zip(axes, signs, strict=True):
         for n, family in enumerate(families):
-            values = [one.d_prime for one in found.seen if (one.sign, one.family) == (sign, family)]
-            axis.scatter(np.linspace(-0.25, 0.25, len(values)) + n, sorted(values), s=14)
+            here = [one for one in found.seen if (one.sign, one.family) == (sign, family)]
+            x = np.linspace(-0.25, 0.25, len(here)) + n
+            axis.scatter(x, [one.d_prime for one in here], s=14, color=f"C{n}")
+            axis.scatter(x, [one.d_prime_in_noise for one in here], s=14, facecolors="none", edgecolors=f"C{n}")
         axis.axhline(0, color="grey", linewidth=0.6)
         axis.set_title(sign)
         axis.set_xticks(range(len(families)), families, rotation=90, fontsize=7)
-    axes[0].set_ylabel("detectability d' (a dot a site)")
+    axes[0].set_ylabel("d' (a dot a site; open: in noise alone)")
     figure.savefig(path, dpi=110)
 
 

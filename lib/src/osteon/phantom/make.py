@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,27 @@ def plan_of(design: Design) -> Plan:
 
 def summary(design: Design) -> dict[str, object]:
     """Counts of the plan, known before an image is made."""
-    rows = list(plan_of(design))
+    n_images, sites, patients = 0, set(), 0
+    labels, views, purposes = Counter[str](), Counter[str](), Counter[str]()
+    first, last = date.max, date.min
+    for row in plan_of(design):  # one by one: half a million rows need no memory
+        n_images += 1
+        sites.add(row.site)
+        views[row.view] += 1
+        purposes[row.purpose] += 1
+        first, last = min(first, row.date), max(last, row.date)
+        if row.image == 0:
+            patients += 1
+            labels[row.label] += 1
     return {
-        "images": len(rows),
-        "patients": len({(row.purpose, row.patient) for row in rows}),
-        "sites": len({row.site for row in rows}),
-        "labels": dict(Counter(row.label for row in rows if row.image == 0)),
-        "views": dict(Counter(row.view for row in rows)),
-        "purposes": dict(Counter(row.purpose for row in rows)),
-        "first": min(row.date for row in rows).isoformat(),
-        "last": max(row.date for row in rows).isoformat(),
+        "images": n_images,
+        "patients": patients,
+        "sites": len(sites),
+        "labels": dict(labels),
+        "views": dict(views),
+        "purposes": dict(purposes),
+        "first": first.isoformat(),
+        "last": last.isoformat(),
     }
 
 

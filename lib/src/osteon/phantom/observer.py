@@ -1,8 +1,8 @@
 """How well a sign can be seen at a site: the channelised Hotelling observer.
 
-Signal-present and signal-absent images differ in the geometry of one patient alone, before projection; noise and
-patients differ from pair to pair. Both images pass the whole chain of a site, its processing included. The observer
-sees a patch round the sign through Gabor channels (Eckstein and Whiting; as in Barrett and Myers, Foundations of Image
+Signal-present and signal-absent images differ in the geometry of one patient alone, before projection; a sign has one
+size, while noise and patients differ from pair to pair. Both images pass the whole chain of a site, its processing
+included. The observer sees a patch round the sign through Gabor channels (as in Barrett and Myers, Foundations of Image
 Science, 2004, 13.2.14 and 14.3.2) and knows where to look. Its detectability is, with channel outputs v,
 
     d' = (mean(w v | present) - mean(w v | absent)) / sqrt((var present + var absent) / 2),
@@ -39,11 +39,14 @@ FREQUENCIES, ANGLES_DEG, PHASES = (0.04, 0.08, 0.16), (0.0, 45.0, 90.0, 135.0), 
 OF_PAIR = 3_000_000  # beyond any image's number
 
 SIGNS = {
-    "crack": "an incomplete fracture of the lateral cortex, as drawn",
-    "beak": "a beak of the lateral cortex, as drawn, without a fracture",
+    "fine-crack": "a crack of the lateral cortex, 0.3 mm wide and 3 mm deep",
+    "crack": "a crack of the lateral cortex, 0.8 mm wide and 6 mm deep",
+    "beak": "a beak of the lateral cortex, 1.5 mm high, without a fracture",
     "thickening": "cortices 15 % thicker along the whole shaft",
     "spike": "a medial spike of 8 mm in a complete fracture",
 }
+CRACKS_MM = {"fine-crack": (0.3, 3.0), "crack": (0.8, 6.0)}  # width, depth
+BEAK_MM = 1.5
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,12 @@ def draw_pair(seed: int, number: int, sign: str) -> Pair:
     drawn = draw_patient(seed, "probes", number, label, "R")
     sound = replace(drawn, mimics=replace(drawn.mimics, hardware="none"))
     whole = replace(sound.fracture, crack=None)
-    if sign == "crack":
-        present, absent = sound, replace(sound, fracture=whole)
+    if sound.fracture.crack is not None and sign in CRACKS_MM:
+        width_mm, depth_mm = CRACKS_MM[sign]
+        crack = replace(sound.fracture.crack, width_mm=width_mm, depth_mm=depth_mm)
+        present, absent = replace(sound, fracture=replace(sound.fracture, crack=crack)), replace(sound, fracture=whole)
     elif sign == "beak":
-        beak_mm = max(sound.reaction.beak_mm, 0.5)
-        present = replace(sound, fracture=whole, reaction=replace(sound.reaction, beak_mm=beak_mm))
+        present = replace(sound, fracture=whole, reaction=replace(sound.reaction, beak_mm=BEAK_MM))
         absent = replace(present, reaction=replace(sound.reaction, beak_mm=0.0, inner_mm=0.0))
     elif sign == "thickening":
         flat = replace(sound.reaction, beak_mm=0.0, inner_mm=0.0)
