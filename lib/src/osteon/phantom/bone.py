@@ -64,7 +64,7 @@ DISTAL = (  # share of the length
     (0.979, (-20.0, 18.0, -2.0, 22.0)),
     (0.984, (-6.0, 5.0, 6.0, 17.0)),
 )
-# Cortex as a share of the midshaft's, medial, lateral, posterior and anterior, and the same again as plain mm to add.
+# Cortex by share of the length, as a share of the midshaft's: medial, lateral, posterior and anterior.
 WALLS = (
     (0.0, (0.10, 0.12, 0.10, 0.10)),
     (0.06, (0.16, 0.16, 0.14, 0.14)),

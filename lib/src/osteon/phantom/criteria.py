@@ -13,9 +13,7 @@ from osteon.phantom.population import Label
 
 __all__ = ["Features", "adjudicate", "major_features", "read"]
 
-TRANSVERSE_DEG = (
-    30.0  # "truly transverse": a lateral angle of 0 to 30 degrees (J Bone Miner Res 2013, doi 10.1002/jbmr)
-)
+TRANSVERSE_DEG = 30.0  # "truly transverse": at the lateral cortex 0 to 30 degrees (J Bone Miner Res, August 2013)
 SEEN_BEAK_MM = 0.6  # a bump of the cortex that a reader calls thickening; a choice
 # Width times depth of a crack that half of the readings see, and how sharply that rises (of its logarithm): readers of
 # films see 0.89 of incomplete fractures (Akgun et al., Skeletal Radiol 2019;48:1427).

@@ -46,7 +46,7 @@ BELLIES = (
 @dataclass(frozen=True)
 class Thigh:
     """Shape of the soft tissue: scale, fat below the skin in mm, lean share between bellies, phases of its unevenness,
-    how far the midline of the body lies from the bone in mm, and whether there is a fold of skin."""
+    and how far the midline of the body lies from the bone in mm."""
 
     build: float
     fat_mm: float
