@@ -1,5 +1,6 @@
 """What the chart renders, for a matrix of values: which objects there are, and what holds for each of them."""
 
+import base64
 import json
 import re
 from collections import Counter
@@ -214,6 +215,8 @@ def test_no_secret_lies_where_secrets_do_not_belong(case: str) -> None:
         for key, encoded in made.get("data", {}).items():
             if not key.endswith(("access-key", "ca.crt", "tls.crt")):
                 assert encoded not in text, (made["metadata"]["name"], key)
+                plain = base64.b64decode(encoded).decode()
+                assert json.dumps(plain)[1:-1] not in text, (made["metadata"]["name"], key)
     assert not re.search(r"PRIVATE KEY-----(\\n)*[A-Za-z0-9+/]{40}", text)
 
 
@@ -286,6 +289,36 @@ def test_keda_asks_for_the_lag_that_a_stage_has() -> None:
         assert one["spec"]["maxReplicaCount"] <= rights.reads[0].partitions
         assert "replicas" not in sets[name]["spec"]
         assert one["spec"]["scaleTargetRef"]["name"] == name
+
+
+def test_keda_never_takes_away_what_was_asked_for_and_names_no_login_where_there_is_none() -> None:
+    external = {"enabled": False, "external": {"servers": "k.example:9092", "security": "PLAINTEXT"}}
+    objects = render({"keda": {"enabled": True, "maxReplicas": 2}, "accept": {"replicas": 5}, "kafka": external})
+
+    spec = by_name(objects, "ScaledObject")["trial-accept"]["spec"]
+    assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (5, 5)
+    assert "authenticationRef" not in spec["triggers"][0]
+    assert by_name(objects, "TriggerAuthentication") == {}
+
+
+def test_a_hub_alone_misses_nothing_of_a_site() -> None:
+    watched = {"metrics": {"rules": {"enabled": True}}}
+    rules = {
+        has_site: by_name(render({**watched, "site": {"enabled": has_site}}), "PrometheusRule")["trial"]["spec"]
+        for has_site in (True, False)
+    }
+    names = {here: {rule["alert"] for rule in spec["groups"][0]["rules"]} for here, spec in rules.items()}
+
+    assert names[True] - names[False] == {"OsteonStageDown", "OsteonDoorsDown", "OsteonConsoleSilent"}
+    assert "OsteonDiskFull" in names[False]
+
+
+def test_the_labels_of_dashboards_may_be_taken_away() -> None:
+    values = {"metrics": {"dashboards": {"enabled": True, "labels": {"grafana_dashboard": None}}}}
+
+    shown = [one for name, one in by_name(render(values), "ConfigMap").items() if "-dashboard-" in name]
+    assert shown
+    assert all("grafana_dashboard" not in one["metadata"]["labels"] for one in shown)
 
 
 @every_case

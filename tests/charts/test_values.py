@@ -233,6 +233,7 @@ REFUSED: list[tuple[Object, str]] = [
     ({"prune": {"schedule": "nightly"}}, "does not match pattern"),
     ({"audit": {"repository": "audit.example"}}, "does not match pattern"),
     ({"metrics": {"monitors": {"interval": "30"}}}, "does not match pattern"),
+    ({"site": {"enabled": False}, "hub": {"enabled": False}}, "site.enabled and hub.enabled are both false"),
 ]
 
 

@@ -52,6 +52,10 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
         ],
         [_ALL_STAGES],
     ),
+    "OsteonDoorsDown": (
+        [{'up{job="ingest"}': "1x100"}],
+        [{'osteon_door_received_total{door="stow", outcome="received"}': "0x100"}],
+    ),
     "OsteonPartDown": ([{_UP: "1x50 0x50"}], [{_UP: "1x100"}, {'up{job="somebody-elses"}': "0x100"}]),
     "OsteonConsoleSilent": (
         [{'up{job="console"}': "1x100"}, {_WAITING: "3x100", _MEASURED: "0+60x40 2400x60"}],

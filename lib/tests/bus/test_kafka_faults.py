@@ -249,13 +249,14 @@ def test_an_offset_beyond_what_the_log_holds_is_fatal(kafka_scene: Any, until: U
 
 
 def test_topics_that_differ_from_the_table_are_told(kafka_scene: Any, changed_topics: Callable[[Any], Any]) -> None:
-    differences = kafka_scene.bus.check(changed_topics(kafka_scene))
+    differences = kafka_scene.bus.check(changed_topics(kafka_scene), replication=3)
 
     text = "\n".join(differences)
     assert f"test.{kafka_scene.name}.in has 2 partitions instead of 3" in text
     assert f"test.{kafka_scene.name}.out: cleanup.policy is delete; set it to compact" in text
     assert f"stranger has no offset in test.{kafka_scene.name}.known" in text
     assert f"topic test.{kafka_scene.name}.absent is missing" in text
+    assert f"test.{kafka_scene.name}.in lies on 1 brokers instead of 3" in text
 
 
 def test_work_that_outlasts_its_instance_is_thrown_away(kafka_scene: Any, until: Until) -> None:

@@ -107,9 +107,11 @@ def provision_topics(
 
 
 @topics.command("check")
-def check_topics() -> None:
+def check_topics(
+    replication: Annotated[int, typer.Option(min=1, help="brokers that each topic must lie on, at least")] = 1,
+) -> None:
     """Compare Kafka with the table of topics; exit code 1 if something differs. Example: osteon topics check."""
-    differences = _bus().check(TOPICS)
+    differences = _bus().check(TOPICS, replication)
     for difference in differences:
         Console().print(difference, highlight=False, soft_wrap=True)
     if differences:

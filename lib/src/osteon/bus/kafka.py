@@ -62,8 +62,8 @@ class KafkaBus:
     def probe(self) -> None:
         kafka_topics.probe(self._brokers)
 
-    def check(self, topics: Sequence[Topic]) -> list[str]:
-        return kafka_topics.check(self._brokers, topics)
+    def check(self, topics: Sequence[Topic], replication: int = 1) -> list[str]:
+        return kafka_topics.check(self._brokers, topics, replication)
 
     def grant(self, passwords: Mapping[str, str], site: str) -> None:
         """Make users with these passwords, and the rights of a site's services; see `kafka_users`."""

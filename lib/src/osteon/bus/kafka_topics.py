@@ -122,23 +122,26 @@ def committed(brokers: Brokers, group: str, topic: Topic) -> dict[Place, int]:
     return {(part.topic, part.partition): offset for part, offset in known.items()}
 
 
-def check(brokers: Brokers, topics: Sequence[Topic]) -> list[str]:
-    """What differs from the table, and what to do. Raises Passing if the broker can't be reached."""
+def check(brokers: Brokers, topics: Sequence[Topic], replication: int = 1) -> list[str]:
+    """What differs from the table, or lies on fewer than `replication` brokers, and what to do.
+
+    Raises Passing if the broker can't be reached.
+    """
     try:
         with brokers.client(KafkaAdminClient) as admin:
-            return list(_differences(admin, topics))
+            return list(_differences(admin, topics, replication))
     except KafkaError as error:
         raise Passing("bus", f"the topics can't be checked: {type(error).__name__}: {error}") from None
 
 
-def _differences(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[str]:
+def _differences(admin: KafkaAdminClient, topics: Sequence[Topic], replication: int) -> Iterator[str]:
     yield from _broker(admin, topics)
     known = {one["name"]: one for one in admin.describe_topics()}
     for topic in topics:
         if topic.name not in known:
             yield f"topic {topic.name} is missing: run `osteon topics provision`"
             continue
-        yield from _topic(admin, topic, known[topic.name]["partitions"])
+        yield from _topic(admin, topic, known[topic.name]["partitions"], replication)
         parts = [TopicPartition(topic.name, one["partition_index"]) for one in known[topic.name]["partitions"]]
         for group in topic.readers:
             begun = offsets(admin, group, parts)
@@ -153,10 +156,10 @@ def _differences(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[s
 
 def _gone(admin: KafkaAdminClient, group: str, parts: Sequence[TopicPartition]) -> Iterator[str]:
     """Records that were thrown away before a group had worked them."""
-    known = admin.list_group_offsets({group: list(parts)})[group]
+    known = offsets(admin, group, parts)
     beginnings = admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST))
     for part in parts:
-        at, begins = known[part].offset if part in known else -1, beginnings[part].offset
+        at, begins = known.get(part, -1), beginnings[part].offset
         if 0 <= at < begins:
             yield (
                 f"{group} stands at offset {at} of {part.topic}, partition {part.partition}, and what lay before "
@@ -179,15 +182,22 @@ def _broker(admin: KafkaAdminClient, topics: Sequence[Topic]) -> Iterator[str]:
             yield f"broker {broker} creates topics by itself: set auto.create.topics.enable=false"
 
 
-def _topic(admin: KafkaAdminClient, topic: Topic, partitions: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _topic(
+    admin: KafkaAdminClient, topic: Topic, partitions: Sequence[dict[str, Any]], replication: int
+) -> Iterator[str]:
     if len(partitions) != topic.partitions:
         yield (
             f"{topic.name} has {len(partitions)} partitions instead of {topic.partitions}: adding some breaks the "
             "order of keys, so make it anew while it is empty"
         )
-    replication = min((len(one["replica_nodes"]) for one in partitions), default=1)
+    n_copies = min((len(one["replica_nodes"]) for one in partitions), default=1)
+    if n_copies < replication:
+        yield (
+            f"{topic.name} lies on {n_copies} brokers instead of {replication}: give it more, with "
+            "kafka-reassign-partitions.sh"
+        )
     configs = _configured(admin, ConfigResourceType.TOPIC, topic.name)
-    for name, value in _configs(topic, replication).items():
+    for name, value in _configs(topic, n_copies).items():
         if configs.get(name) != value:
             yield f"{topic.name}: {name} is {configs.get(name)}; set it to {value}"
 
