@@ -5,7 +5,7 @@ from .render import Object
 __all__ = ["CASES", "EVERYTHING"]
 
 EVERYTHING: Object = {
-    "site": {"formerKeysSecret": "former", "keyEpoch": "2"},
+    "site": {"formerKeysSecret": "former", "keyEpoch": "2", "clientSecret": "desk-own"},
     "audit": {"repository": "tls://audit.example:6514", "caSecret": "audit-ca", "certificateSecret": "audit-own"},
     "ingest": {"clientCaSecret": "modalities"},
     "console": {"clientCaSecret": "people"},

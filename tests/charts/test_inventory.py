@@ -360,11 +360,39 @@ def test_results_of_storage_commitments_are_sent_by_one_pod_however_many_doors_t
     assert told["ingest"]["OSTEON_REPORTS_COMMITMENTS"] == "false"
     assert told["commitments"].keys().isdisjoint({"OSTEON_REPORTS_COMMITMENTS", "OSTEON_ORDINAL"})
     assert {told["commitments"][f"OSTEON_{door}_PORT"] for door in ("DIMSE", "STOW")} == {"0"}
-    ways = {
+    assert [name for name, ports in egress(objects).items() if 104 in ports] == ["trial-commitments"]
+
+
+def egress(objects: list[Object]) -> dict[str, list[int]]:
+    """The ports that each part may reach, by the name of its policy."""
+    return {
         name: [port["port"] for rule in one["spec"].get("egress") or () for port in rule["ports"]]
         for name, one in by_name(objects, "NetworkPolicy").items()
     }
-    assert [name for name, ports in ways.items() if 104 in ports] == ["trial-commitments"]
+
+
+def test_results_of_commitments_go_nowhere_where_nobody_outside_is_named() -> None:
+    values = {"ingest": {"settings": {"commit_addresses": "PACS=10.1.2.3:104"}}, "site": {"pacs": {"cidrs": []}}}
+
+    assert 104 not in egress(render(values))["trial-commitments"]
+
+
+def test_the_audit_repository_is_reached_by_those_who_write_audits() -> None:
+    reaching = {part_of(name) for name, ports in egress(render(CASES["external"])).items() if 6514 in ports}
+
+    assert reaching == {"ingest", "accept", "forget", "console"}
+
+
+def test_a_locked_console_is_shown_a_certificate_by_all_who_ask_it() -> None:
+    there = pods(render(CASES["external"]))
+
+    shown = {
+        name: volume["secret"]["secretName"]
+        for name in ("trial-desk", "trial-forget", "trial-test")
+        for volume in there[name]["spec"]["volumes"]
+        if volume["name"] == "client"
+    }
+    assert shown == dict.fromkeys(("trial-desk", "trial-forget", "trial-test"), "desk-own")
 
 
 @every_case

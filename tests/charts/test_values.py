@@ -168,6 +168,7 @@ def test_a_value_is_explained_and_bounded_as_its_setting(name: str) -> None:
 def test_what_the_chart_renders_can_be_read_by_each_service() -> None:
     largest: Object = {
         "settings": {"log_level": "DEBUG"},
+        "site": {"clientSecret": "desk-own"},
         "ingest": {
             "clientCaSecret": "modalities",
             "settings": {
@@ -199,6 +200,7 @@ REFUSED: list[tuple[Object, str]] = [
     ({"ingest": {"settings": {"drain_s": -1}}}, "minimum: got -1, want 0"),
     ({"ingest": {"settings": {"dimse_is_open": "yes"}}}, "got string, want boolean"),
     ({"ingest": {"settings": {"commit_addresses": "10.1.2.3:104"}}}, "does not match pattern"),
+    ({"ingest": {"clientCaSecret": "senders"}}, "site.clientSecret: name a Secret with tls.crt and tls.key"),
     ({"tls": {"enabled": False}}, "additional properties 'enabled' not allowed"),
     ({"ingest": {"replicas": 0}}, "minimum: got 0, want 1"),
     ({"ingest": {"service": {"type": "Ingress"}}}, "must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),

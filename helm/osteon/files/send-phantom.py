@@ -19,9 +19,19 @@ from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
 
 WITHIN_S = 240.0
+N_PHANTOMS = 2
 DOOR, CONSOLE = os.environ["DOOR"], os.environ["CONSOLE_URL"]
-TLS = ssl.create_default_context(cafile=os.environ["CA"]) if "CA" in os.environ else None
-CONSOLE_TLS = ssl.create_default_context(cafile=os.environ["CONSOLE_CA"]) if "CONSOLE_CA" in os.environ else None
+
+
+def trusting(ca: str) -> ssl.SSLContext:
+    """What the server is believed of, and what is shown to one that asks for a certificate."""
+    context = ssl.create_default_context(cafile=ca)
+    if "CLIENT" in os.environ:
+        context.load_cert_chain(f"{os.environ['CLIENT']}/tls.crt", f"{os.environ['CLIENT']}/tls.key")
+    return context
+
+
+TLS, CONSOLE_TLS = trusting(os.environ["CA"]), trusting(os.environ["CONSOLE_CA"])
 
 
 def phantom(number: int) -> Dataset:
@@ -31,7 +41,7 @@ def phantom(number: int) -> Dataset:
     return dataset
 
 
-def ask(url: str, token: str, tls: ssl.SSLContext | None, body: bytes | None = None, kind: str = "") -> Any:
+def ask(url: str, token: str, tls: ssl.SSLContext, body: bytes | None = None, kind: str = "") -> Any:
     """The JSON that is answered."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/dicom+json, application/json"}
     request = urllib.request.Request(url, body, headers | ({"Content-Type": kind} if kind else {}))
@@ -40,11 +50,12 @@ def ask(url: str, token: str, tls: ssl.SSLContext | None, body: bytes | None = N
 
 
 def send_by_c_store(dataset: Dataset) -> None:
-    entity = AE("HELMTEST")
+    entity = AE(os.environ["CALLING_AET"])
     entity.add_requested_context(dataset.SOPClassUID, ExplicitVRLittleEndian)
-    association = entity.associate(DOOR, 11112, ae_title=os.environ["AET"])
+    tls = (TLS, DOOR) if os.environ["DIMSE"] == "locked" else None
+    association = entity.associate(DOOR, 11112, ae_title=os.environ["AET"], tls_args=tls)
     if not association.is_established:
-        sys.exit(f"C-STORE: {DOOR}:11112 refused the association")
+        sys.exit(f"C-STORE: {DOOR}:11112 refused the association; may {entity.ae_title} call (dimse_calling_aets)?")
     status = association.send_c_store(dataset)
     association.release()
     if status.get("Status") != 0:
@@ -55,7 +66,7 @@ def send_by_stow(dataset: Dataset) -> None:
     edge = b"--phantom\r\nContent-Type: application/dicom\r\n\r\n"
     body = edge + encoded(dataset, ExplicitVRLittleEndian) + b"\r\n--phantom--\r\n"
     kind = 'multipart/related; type="application/dicom"; boundary=phantom'
-    url = f"{'https' if TLS else 'http'}://{DOOR}:8042/dicomweb/studies"
+    url = f"https://{DOOR}:8042/dicomweb/studies"
     try:
         ask(url, os.environ["SENDER_TOKEN"], TLS, body, kind)
     except urllib.error.HTTPError as error:
@@ -63,30 +74,32 @@ def send_by_stow(dataset: Dataset) -> None:
 
 
 def received_since(began: datetime) -> list[dict[str, Any]]:
-    """What the console knows of images that were received since then."""
+    """What the console knows of images that were received since then: all, once it has caught up with the topics."""
+    if not ask(f"{CONSOLE}/api/summary", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)["is_current"]:
+        return []
     images = ask(f"{CONSOLE}/api/images?limit=200", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)["images"]
     return [one for one in images if datetime.fromisoformat(one["received_at"]) >= began]
 
 
 def main() -> None:
     began, deadline = datetime.now(UTC) - timedelta(seconds=1), time.monotonic() + WITHIN_S
-    wanted = {"C-STORE", "STOW-RS"} if os.environ["DIMSE"] == "open" else {"STOW-RS"}
-    if "C-STORE" in wanted:
-        send_by_c_store(phantom(1))
-        print("C-STORE: taken")
+    send_by_c_store(phantom(1))
+    print("C-STORE: taken")
     send_by_stow(phantom(2))
     print("STOW-RS: taken")
     while True:
         seen = received_since(began)
+        if len(seen) > N_PHANTOMS:
+            sys.exit("others send too, and theirs can't be told from the test's: run it when nobody sends")
         done = [one for one in seen if one["state"] in ("classified", "set-aside", "dead-letter")]
-        if len(done) >= len(wanted) and len(done) == len(seen):
+        if len(done) == N_PHANTOMS:
             break
         if time.monotonic() > deadline:
-            sys.exit(f"after {WITHIN_S:.0f} s {len(done)} of {len(seen)} images have an outcome: {seen}")
+            sys.exit(f"after {WITHIN_S:.0f} s {len(done)} of {N_PHANTOMS} images have an outcome: {seen}")
         time.sleep(1)
     for one in done:
         print(one["image_id"], one["state"], one["label"] or one["reason"], f"after {one['took_s']:.1f} s")
-    if sum(one["state"] == "classified" for one in done) < len(wanted):
+    if any(one["state"] != "classified" for one in done):
         sys.exit("a phantom was not classified")
 
 

@@ -36,6 +36,7 @@ charts are rendered without asking the cluster nothing is known of any, and noth
 site.keySecret: {secret: {{ .site.keySecret | quote }}, keys: [site-key]}
 site.formerKeysSecret: {secret: {{ .site.formerKeysSecret | quote }}, keys: [former-site-keys]}
 site.tokensSecret: {secret: {{ .site.tokensSecret | quote }}, keys: [tokens, sender, desk]}
+site.clientSecret: {secret: {{ .site.clientSecret | quote }}, keys: [tls.crt, tls.key]}
 ingest.clientCaSecret: {secret: {{ .ingest.clientCaSecret | quote }}, keys: [ca.crt]}
 console.clientCaSecret: {secret: {{ .console.clientCaSecret | quote }}, keys: [ca.crt]}
 {{- end }}

@@ -76,6 +76,13 @@ app.kubernetes.io/component: {{ .part }}
 {{ .Values.site.tokensSecret | default (printf "%s-tokens" .Release.Name) }}
 {{- end }}
 
+{{/* What is shown to doors that ask for a certificate; empty where none does */}}
+{{- define "osteon.clientSecret" -}}
+{{- if or .Values.ingest.clientCaSecret .Values.console.clientCaSecret -}}
+{{ required "site.clientSecret: name a Secret with tls.crt and tls.key, which desk and helm test show to the doors that ingest.clientCaSecret and console.clientCaSecret lock" .Values.site.clientSecret }}
+{{- end }}
+{{- end }}
+
 {{- define "osteon.storeSecret" -}}
 {{- if .Values.store.enabled -}}
 {{ .Values.store.secret | default (printf "%s-store-identities" .Release.Name) }}

@@ -204,17 +204,27 @@ prometheus.io/port: {{ .port | default "9400" | quote }}
 - name: OSTEON_CONSOLE_TOKEN
   valueFrom: {secretKeyRef: {name: {{ include "osteon.tokensSecret" . }}, key: desk}}
 - {name: OSTEON_CONSOLE_CA, value: /etc/osteon/console/ca.crt}
+{{- if include "osteon.clientSecret" . }}
+- {name: OSTEON_CONSOLE_CERTIFICATE, value: /etc/osteon/client/tls.crt}
+- {name: OSTEON_CONSOLE_KEY, value: /etc/osteon/client/tls.key}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "osteon.askConsoleMounts" -}}
 {{- if .Values.site.enabled }}
 - {name: console-ca, mountPath: /etc/osteon/console, readOnly: true}
+{{- if include "osteon.clientSecret" . }}
+- {name: client, mountPath: /etc/osteon/client, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "osteon.askConsoleVolumes" -}}
 {{- if .Values.site.enabled }}
 - {name: console-ca, secret: {secretName: {{ include "osteon.tlsSecret" (dict "root" . "part" "console") }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- with include "osteon.clientSecret" . }}
+- {name: client, secret: {secretName: {{ . }}}}
+{{- end }}
 {{- end }}
 {{- end }}

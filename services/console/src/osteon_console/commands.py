@@ -59,8 +59,9 @@ def _ask(path: str, **parameters: str | int) -> dict[str, Any]:
     try:
         response = httpx.get(url + path, params=parameters, headers=dict(door.headers), verify=door.tls, timeout=30.0)
         answer = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError):
-        raise Passing("console", f"no console answers at {url}; start it with make up, or set {URL}") from None
+    except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError) as error:
+        told = f"no console answers at {url} ({error}); see that it runs (make up), or set {URL}"
+        raise Passing("console", told) from None
     if response.status_code == 401:
         raise Fatal(f"the console at {url} knows no such token: set {TOKEN} to one of its tokens")
     if response.is_error:
