@@ -42,10 +42,19 @@ GIVEN: dict[str, Secrets] = {
 """All that a case of values names, and what must be in it."""
 
 
+APPS = {"name": "apps", "versions": [{"groupVersion": "apps/v1", "version": "v1"}]}
+STATEFUL_SETS: Object = {
+    "kind": "APIResourceList",
+    "groupVersion": "apps/v1",
+    "resources": [{"name": "statefulsets", "kind": "StatefulSet", "namespaced": True, "verbs": ["get", "list"]}],
+}
+
+
 @pytest.fixture
-def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
+def install(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """What `helm install` says, where a namespace has these Secrets; it changes nothing."""
     secrets: Secrets = {}
+    brokers: list[int] = []
 
     class Cluster(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -53,7 +62,7 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
             answers: Object = {
                 "version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
                 "api": {"kind": "APIVersions", "versions": ["v1"]},
-                "apis": {"kind": "APIGroupList", "groups": []},
+                "apis": {"kind": "APIGroupList", "groups": [APPS]},
                 "v1": {
                     "kind": "APIResourceList",
                     "groupVersion": "v1",
@@ -65,7 +74,10 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
                 "default": {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}},
                 "secrets": {"apiVersion": "v1", "kind": "SecretList", "metadata": {}, "items": []},
             }
-            found = answers.get(name)
+            found = answers.get(name) if kind != "apps" else STATEFUL_SETS
+            if kind == "statefulsets" and name == "trial-kafka" and brokers:
+                named = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name}}
+                found = named | {"spec": {"replicas": brokers[0]}}
             if kind == "secrets" and name in secrets:
                 data = dict.fromkeys(secrets[name], "")
                 found = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
@@ -88,9 +100,10 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
     }
     (tmp_path / "config").write_text(yaml.safe_dump(config))
 
-    def run(values: Object, there: Secrets) -> str:
+    def run(values: Object, there: Secrets, n_brokers: int | None = None) -> str:
         secrets.clear()
         secrets.update(there)
+        brokers[:] = [] if n_brokers is None else [n_brokers]
         command = [
             helm(),
             "install",
@@ -114,9 +127,7 @@ def install(tmp_path: Path) -> Iterator[Callable[[Object, Secrets], str]]:
 
 
 @pytest.mark.parametrize("case", GIVEN)
-def test_a_secret_that_is_not_there_is_named_with_its_value(
-    install: Callable[[Object, Secrets], str], case: str
-) -> None:
+def test_a_secret_that_is_not_there_is_named_with_its_value(install: Callable[..., str], case: str) -> None:
     for_all = install(CASES[case], {})
     for_none = install(CASES[case], GIVEN[case])
     first, *others = GIVEN[case]
@@ -129,7 +140,7 @@ def test_a_secret_that_is_not_there_is_named_with_its_value(
     assert f"there is no Secret {first} in the namespace {NAMESPACE}. Make it first: the comment at " in line
 
 
-def test_a_secret_that_lacks_a_key_is_told(install: Callable[[Object, Secrets], str]) -> None:
+def test_a_secret_that_lacks_a_key_is_told(install: Callable[..., str]) -> None:
     there = GIVEN["external"] | {
         "kafka-users": tuple(one for one in GIVEN["external"]["kafka-users"] if one != "forget")
     }
@@ -139,5 +150,14 @@ def test_a_secret_that_lacks_a_key_is_told(install: Callable[[Object, Secrets], 
     assert "kafka.external.secret: the Secret kafka-users has no forget. Add it: " in told
 
 
-def test_secrets_that_nobody_named_are_made(install: Callable[[Object, Secrets], str]) -> None:
+def test_secrets_that_nobody_named_are_made(install: Callable[..., str]) -> None:
     assert "there is no Secret" not in install({}, {})
+
+
+def test_a_kafka_that_stands_takes_no_other_number_of_brokers(install: Callable[..., str]) -> None:
+    three: Object = {"kafka": {"replicas": 3}}
+
+    assert "kafka.replicas: this Kafka was installed with 1 and can't become 3" in install(three, {}, 1)
+    assert "kafka.replicas" not in install(three, {}, 3)
+    assert "kafka.replicas" not in install(three, {}, 0)  # stopped by hand, for a backup
+    assert "kafka.replicas" not in install(three, {})

@@ -409,4 +409,7 @@ def test_each_pod_has_a_policy_of_its_own_and_none_is_left_open(case: str) -> No
         assert len(chosen) == 2, chosen  # the one that denies, and its own
     for one in policies.values():
         assert one["policyTypes"] == ["Ingress", "Egress"]
-        assert all(rule.get("from") for rule in one.get("ingress") or ())
+        assert all(rule.get("from") and rule.get("ports") for rule in one.get("ingress") or ())
+        assert all(rule.get("ports") for rule in one.get("egress") or ())
+    anywhere = {name for name, one in policies.items() if not all(rule.get("to") for rule in one.get("egress") or ())}
+    assert anywhere <= (set(policies) if case == "external" else set())  # addresses by name, which no policy knows

@@ -95,7 +95,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- if .Values.kafka.enabled -}}
 {{ .Values.kafka.secret | default (printf "%s-kafka-users" .Release.Name) }}
 {{- else if hasPrefix "SASL" .Values.kafka.external.security -}}
-{{ required "kafka.external.secret: name the Secret with PART (its password) and, where it is not PART, PART.user of each service" .Values.kafka.external.secret }}
+{{ required "kafka.external.secret: name the Secret with PART (its password) and PART.user of each service" .Values.kafka.external.secret }}
 {{- end }}
 {{- end }}
 

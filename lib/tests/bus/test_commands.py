@@ -17,8 +17,8 @@ Until = Callable[..., None]
 OSTEON = Path(sys.executable).with_name("osteon")
 
 
-def osteon(servers: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"OSTEON_KAFKA_SERVERS": servers, "OSTEON_SITE": "test"}
+def osteon(servers: str, *arguments: str, site: str = "test") -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"OSTEON_KAFKA_SERVERS": servers, "OSTEON_SITE": site}
     return subprocess.run([OSTEON, *arguments], env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -104,6 +104,15 @@ def test_topics_are_provisioned_and_checked_from_the_command_line(new_broker: Ca
     assert "osteon topics provision" in " ".join(before.stdout.split())
     assert provisioned.returncode == 0, provisioned.stderr
     assert after.returncode == 0, after.stdout
+
+
+def test_a_kafka_of_one_site_refuses_another(kafka: str) -> None:
+    first = osteon(kafka, "topics", "claim", site="north")
+    again = osteon(kafka, "topics", "claim", site="north")
+    other = osteon(kafka, "topics", "claim", site="south")
+
+    assert (first.returncode, again.returncode, other.returncode) == (0, 0, 1), first.stderr
+    assert "this Kafka is that of the site north" in " ".join(other.stderr.split())
 
 
 def test_a_broker_that_is_away_is_told_in_one_line() -> None:

@@ -106,6 +106,14 @@ def provision_topics(
     Console().print(f"{len(TOPICS)} topics stand")
 
 
+@topics.command("claim")
+def claim_topics() -> None:
+    """Write down that this Kafka is the site's of OSTEON_SITE; refuses another's. Example: osteon topics claim."""
+    site = read_settings(Settings).site
+    _bus().claim(site)
+    Console().print(f"this Kafka is that of the site {site}")
+
+
 @topics.command("check")
 def check_topics(
     replication: Annotated[int, typer.Option(min=1, help="brokers that each topic must lie on, at least")] = 1,

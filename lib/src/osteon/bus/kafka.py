@@ -59,6 +59,10 @@ class KafkaBus:
     def provision(self, topics: Sequence[Topic], replication: int = 1) -> None:
         kafka_topics.provision(self._brokers, topics, replication)
 
+    def claim(self, site: str) -> None:
+        """Write down that this Kafka is a site's; see `kafka_topics`."""
+        kafka_topics.claim(self._brokers, site)
+
     def probe(self) -> None:
         kafka_topics.probe(self._brokers)
 

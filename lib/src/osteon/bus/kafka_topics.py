@@ -16,11 +16,13 @@ from osteon.bus.record import Place
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
-__all__ = ["check", "committed", "offsets", "probe", "provision"]
+__all__ = ["check", "claim", "committed", "offsets", "probe", "provision"]
 
 MINUTE_MS = 60_000
 SETTLING_S = 30.0
 PROBE_S = 3.0
+OWNER = "osteon.site-is."
+"""With a site's name behind it, an empty topic that says whose Kafka this is."""
 
 
 def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> None:
@@ -42,6 +44,25 @@ def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> No
                 why = f"{type(error).__name__}: {error}"
                 raise Passing("bus", f"the topics can't be provisioned: {why}") from None
             time.sleep(0.2)
+
+
+def claim(brokers: Brokers, site: str) -> None:
+    """Write down that this Kafka is a site's, for topics have fixed names, and those of two would mix their patients.
+
+    Raises Fatal if it is another's, Passing if the broker can't be reached.
+    """
+    try:
+        with brokers.client(KafkaAdminClient) as admin:
+            owners = [one["name"] for one in admin.describe_topics() if one["name"].startswith(OWNER)]
+            if others := [name for name in owners if name != OWNER + site]:
+                raise Fatal(
+                    f"this Kafka is that of the site {others[0].removeprefix(OWNER)}, and two would mix patients: "
+                    f"give {site} a Kafka of its own. If nothing of the other is left, delete the topic {others[0]}"
+                )
+            if not owners:
+                admin.create_topics({OWNER + site: {"num_partitions": 1}}, wait_for_metadata=True)
+    except KafkaError as error:
+        raise Passing("bus", f"whose Kafka this is can't be asked: {type(error).__name__}: {error}") from None
 
 
 def _create(admin: KafkaAdminClient, topics: Sequence[Topic], replication: int) -> None:

@@ -12,13 +12,16 @@ __all__ = ["buckets"]
 buckets = typer.Typer(no_args_is_help=True, help="The buckets of the object store.")
 
 
-@buckets.callback()
-def _group() -> None:
-    """With one command alone, typer would leave its name out."""
-
-
 @buckets.command()
 def provision() -> None:
     """Make the buckets that are missing, with the administrator's keys. Example: osteon buckets provision."""
     connect_as(read_settings(Settings)).provision(BUCKETS)
     Console().print(f"{len(BUCKETS)} buckets stand")
+
+
+@buckets.command()
+def claim() -> None:
+    """Write down that this store is the site's of OSTEON_SITE; refuses another's. Example: osteon buckets claim."""
+    settings = read_settings(Settings)
+    connect_as(settings).claim("models", settings.site)
+    Console().print(f"this store is that of the site {settings.site}")

@@ -35,6 +35,7 @@ CONNECTIONS = 32  # 16 threads, each up to two at once; more than these are open
 PART_SIZE_BYTES = 16 * 1024 * 1024  # larger objects go in parts; S3 allows 10,000 parts and 5 MiB at least
 READ_PATIENCE_S = 120.0  # objects that a store which answers does not give are waited for so long, then given up
 PROBE_PREFIX = "osteon-probe-"
+OWNER_PREFIX = "site-is/"  # with a site's name behind it, an object that says whose store this is
 
 LOGGER = logs.logger(__name__)
 
@@ -139,6 +140,21 @@ class S3Store(Store):
             with translated(bucket):
                 if not self._client.bucket_exists(bucket):
                     self._client.make_bucket(bucket)
+
+    def claim(self, bucket: str, site: str) -> None:
+        """Write into a bucket that this store is a site's, for buckets have fixed names, and two would mix patients.
+
+        Needs the administrator's keys. Raises Fatal if it is another's, Passing if the store can't be reached.
+        """
+        owners = [one.key.removeprefix(OWNER_PREFIX) for one in self.list(bucket, OWNER_PREFIX)]
+        if others := [owner for owner in owners if owner != site]:
+            raise Fatal(
+                f"this store is that of the site {others[0]}, and two would mix patients: give {site} a store of "
+                f"its own. If nothing of the other is left, delete {OWNER_PREFIX}{others[0]} in the bucket {bucket}"
+            )
+        if not owners:
+            data = site.encode()
+            self._write(refer(bucket, OWNER_PREFIX + site, data, "text/plain"), data)
 
     @override
     def probe(self) -> None:
