@@ -10,7 +10,7 @@ import polars as pl
 from osteon.cohort.picture import Measured, Unreadable, measure_bytes
 from osteon.cohort.problem import Problem
 
-__all__ = ["Bytes", "file_bytes", "measured"]
+__all__ = ["FIX", "Bytes", "file_bytes", "measured"]
 
 Bytes = Callable[[str], bytes]  # the content at a path or reference of a table; raises OSError or Unreadable
 BATCH = 512  # results in memory at once, beside the files that are just being read

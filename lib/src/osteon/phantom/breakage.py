@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WHOLE", "Crack", "Fracture", "Piece", "Surface"]
+__all__ = ["JAG_MM", "N_JAGS", "WHOLE", "Crack", "FloatArray", "Fracture", "Piece", "Surface"]
 
 FloatArray = npt.NDArray[np.float32]
 JAG_MM = 0.5  # step of the roughness

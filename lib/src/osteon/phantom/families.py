@@ -13,7 +13,10 @@ import numpy as np
 
 from osteon.phantom.scanner import Frequency, Geometry, Local, Noise, Scanner, Scatter, Tone
 
-__all__ = ["FAMILIES", "OUTSIDE", "draw_scanner", "lateral"]
+__all__ = [
+    "EXPLICIT", "FAMILIES", "IMPLICIT", "JPEG_2000_LOSSLESS", "JPEG_LOSSLESS", "OUTSIDE", "RLE", "draw_scanner",
+    "lateral",
+]  # fmt: skip
 
 OUTSIDE = "selene"
 

@@ -13,7 +13,7 @@ from osteon.phantom.population import LABELS, Label, Person, View, draw_person
 from osteon.phantom.seeds import generator
 from osteon.phantom.tissue import Thigh, draw_thigh
 
-__all__ = ["LABELS", "Label", "Patient", "Side", "View", "draw_patient"]
+__all__ = ["LABELS", "TEXTURE", "Label", "Patient", "Side", "View", "draw_patient"]
 
 Side = Literal["R", "L"]
 

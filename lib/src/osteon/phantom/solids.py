@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 
-__all__ = ["Ball", "Box", "Plane", "Solid", "Sweep", "Tube", "Window", "across", "along", "length_mm", "sweep", "union"]
+__all__ = [
+    "STEP_MM", "Ball", "Box", "FloatArray", "Plane", "Solid", "Sweep", "Tube", "Window", "across", "along",
+    "length_mm", "sweep", "union",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]  # least and largest s, least and largest u

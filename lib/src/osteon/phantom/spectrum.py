@@ -13,7 +13,10 @@ from scipy.optimize import brentq, least_squares
 
 from osteon.phantom.attenuation import ENERGIES_KEV, air_kerma_uGy, per_mm, table
 
-__all__ = ["FEW_BINS_ERROR", "TISSUES", "Absorber", "FewBins", "Tube", "few_bins", "half_value_layer_mm", "photons"]
+__all__ = [
+    "FEW_BINS_ERROR", "TISSUES", "Absorber", "FewBins", "Tube", "absorbed", "few_bins", "half_value_layer_mm",
+    "photons",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 
