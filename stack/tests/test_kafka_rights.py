@@ -12,14 +12,22 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import UserScramCredentialUpsertion
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+    UserScramCredentialUpsertion,
+)
 from kafka.errors import AuthorizationError, KafkaError
 
 from osteon.bus import Outgoing, connect
 from osteon.bus.login import Brokers, Login
 from osteon.contracts import ImageClassified, ImageReceived
 from osteon.contracts.topic_rights import RIGHTS, Rights
-from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_RECEIVED, TOPICS, Topic
+from osteon.contracts.topics import DEAD_LETTER, IMAGE_CLASSIFIED, IMAGE_RECEIVED, TOPICS, Topic
 from osteon.errors import Fatal, Passing
 from osteon_stack.ports import HOST, Ports, free_ports
 from osteon_stack.secrets import ADMIN, identity, kafka_login, lock
@@ -259,6 +267,20 @@ def _any_acl() -> Any:
 
     anything = ResourcePatternFilter(ResourceType.ANY, None, Pattern.ANY)
     return ACLFilter(None, None, ACLOperation.ANY, ACLPermissionType.ANY, anything)
+
+
+def test_a_right_that_the_table_lacks_is_taken_away(locked: Locked, until: Callable[..., None]) -> None:
+    topic = ResourcePattern(ResourceType.TOPIC, DEAD_LETTER.name, ACLResourcePatternType.LITERAL)
+    surplus = ACL("User:console", "*", ACLOperation.WRITE, ACLPermissionType.ALLOW, topic)
+    admin = KafkaAdminClient(**locked.options(ADMIN))
+    before = set(admin.describe_acls(_any_acl())[0])
+    admin.create_acls([surplus])
+    until(lambda: set(admin.describe_acls(_any_acl())[0]) == {*before, surplus}, 30)
+
+    connect_bus(locked.folder, locked.ports).grant({"console": kafka_login(locked.folder, "console").password}, SITE)
+
+    until(lambda: set(admin.describe_acls(_any_acl())[0]) == before, 30)
+    admin.close()
 
 
 @pytest.mark.parametrize("user", RIGHTS)

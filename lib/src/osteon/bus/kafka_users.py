@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
     ResourcePattern,
+    ResourcePatternFilter,
     ResourceType,
     UserScramCredentialUpsertion,
 )
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, NoError
 
 from osteon.bus.kafka_topics import offsets
 from osteon.bus.login import Brokers
@@ -27,19 +29,23 @@ MECHANISM = "SCRAM-SHA-512"
 def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
     """Make the users of `passwords` with their passwords and rights, for the stages of `site`.
 
-    Safe to repeat: a password is replaced. Raises Passing.
+    Safe to repeat: a password is replaced, and a right that the table lacks is taken away, whoever gave it. Raises
+    Passing.
     """
     users = [UserScramCredentialUpsertion(name, MECHANISM, password) for name, password in passwords.items()]
     try:
         with brokers.client(KafkaAdminClient) as admin:
             failed = {name: error for name, error in admin.alter_user_scram_credentials(users).items() if error}
             rights = [one for name in passwords for one in _acls(f"User:{name}", RIGHTS[name], site)]
-            refused = admin.create_acls(rights)["failed"]
+            refused = list(admin.create_acls(rights)["failed"])
+            too_many = [one for name in passwords for one in _held(admin, f"User:{name}") if one not in rights]
+            if too_many:
+                refused += [error for _, _, error in admin.delete_acls(too_many) if error is not NoError]
     except KafkaError as error:
         raise Passing("bus", f"Kafka's users can't be made: {brokers.why(error)}") from None
     if failed or refused:
         why = "; ".join(sorted({*failed.values(), *(error.__name__ for error in refused)}))
-        told = f"Kafka did not make {len(failed)} users and {len(refused)} rights: {why}"
+        told = f"Kafka did not set {len(failed)} users and {len(refused)} rights: {why}"
         raise Passing("bus", f"{told}. Try again; if it stays, see whether this user may make users and ACLs")
 
 
@@ -60,6 +66,12 @@ def missing_for(brokers: Brokers, allowed: Rights) -> list[str]:
         raise Passing("bus", f"Kafka can't be asked: {brokers.why(error)}") from None
     unread = {part.topic for part in parts if part not in known}
     return missing + [f"offsets in {name}" for name in sorted(unread)]
+
+
+def _held(admin: KafkaAdminClient, user: str) -> list[ACL]:
+    anything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    found, _ = admin.describe_acls(ACLFilter(user, None, ACLOperation.ANY, ACLPermissionType.ANY, anything))
+    return list(found)
 
 
 def _acls(user: str, allowed: Rights, site: str) -> Iterator[ACL]:
