@@ -258,6 +258,15 @@ def test_secrets_are_made_only_where_nobody_gave_them(case: str) -> None:
     assert made == {f"trial-{name}" for name in SECRETS.get(case, SECRETS["defaults"])}
 
 
+def test_a_hub_alone_has_no_users_of_services() -> None:
+    secrets = by_name(render(CASES["hub"]), "Secret")
+
+    assert set(secrets["trial-kafka-users"]["data"]) == {"admin"}
+    assert set(secrets["trial-store-identities"]["data"]) == {"admin.access-key", "admin.secret-key", "identities.json"}
+    (job,) = pods(render(CASES["hub"]))["trial-provision-1"]["spec"]["containers"]
+    assert "grant" not in job["command"][-1]
+
+
 @every_case
 def test_a_bare_cluster_knows_every_kind_unless_more_is_asked_for(case: str) -> None:
     groups = {one["apiVersion"].split("/")[0] for one in render(CASES[case]) if "/" in one["apiVersion"]}
