@@ -23,6 +23,7 @@ GIVEN: dict[str, Secrets] = {
         "former": ("former-site-keys",),
         "audit-ca": ("ca.crt",),
         "audit-own": ("tls.crt", "tls.key"),
+        "desk-own": ("tls.crt", "tls.key"),
         "modalities": ("ca.crt",),
         "people": ("ca.crt",),
         "kafka-users": (*USERS, *(f"{user}.user" for user in USERS)),

@@ -230,7 +230,7 @@ def test_the_command_says_how_to_start_a_console_that_is_not_there(monkeypatch: 
     found = CliRunner().invoke(commands.track, [])
 
     assert isinstance(found.exception, OsteonError)
-    assert "start it with make up" in str(found.exception)
+    assert "see that it runs (make up)" in str(found.exception)
 
 
 @pytest.fixture
@@ -283,3 +283,11 @@ def test_the_command_says_what_is_wrong_with_a_token_and_does_not_tell_it(
 
     assert told in str(found.exception)
     assert "wrongwrong" not in str(found.exception)
+
+
+def test_the_command_says_why_a_console_does_not_answer(locked_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTEON_CONSOLE_URL", f"https://localhost:{locked_port}")
+
+    found = CliRunner().invoke(commands.track, [])
+
+    assert "CERTIFICATE_VERIFY_FAILED" in str(found.exception)
