@@ -13,6 +13,7 @@ from osteon.errors import Fatal
 from osteon.imaging.dicom import read_image
 from osteon.phantom.commands import cohort as commands
 from osteon.phantom.make import Design, make_cohort, plan_of
+from osteon.phantom.sites import sites
 from osteon.phantom.stream import sample, stream
 
 DESIGN = Design(n_patients=3, n_sites=6, seed=5)
@@ -50,7 +51,33 @@ def test_the_card_counts_what_is_there_and_the_register_knows_the_patients(folde
     assert card["counts"]["images"] == len(plan_of(DESIGN))
     assert sum(card["images_by_site"].values()) == card["counts"]["images"]
     assert "no evidence about patients" in card["warning"]
+    assert card["processor"]["machine"]
+    assert sum(sum(one.values()) for one in card["adjudicated_by_label"].values()) == card["counts"]["patients"]
     assert set(long["patient"]) <= set(open_cohort(folder).frame.collect()["patient"])
+
+
+def test_masks_axis_and_reference_lie_as_the_pixels_do_where_a_detector_lies_across_the_leg(tmp_path: Path) -> None:
+    make_cohort(Design("travelling", n_patients=1, n_sites=5), tmp_path / "five", n_processes=1)
+    maple = sites()[4].rooms
+    row = next(
+        row
+        for row in open_cohort(tmp_path / "five").frame.collect().iter_rows(named=True)
+        if row["site"] == "maple" and maple[row["room"]].on(row["exam_date"]).lateral.geometry.is_crosswise
+    )
+
+    pixels = read_image((tmp_path / "five" / row["path"]).read_bytes()).pixels
+    truth = np.load(tmp_path / "five" / "truth" / f"{row['case']}.npz")
+
+    reference = truth["reference"].astype(np.float32)
+    assert np.corrcoef(pixels.ravel(), reference.ravel())[0, 1] > 0.9
+    assert pixels[truth["femur"]].mean() > pixels[~truth["femur"]].mean()
+    along = truth["axis_mm"][0] + np.linspace(0, 1, 50)[:, None] * (truth["axis_mm"][1] - truth["axis_mm"][0])
+    y, x = np.floor(along / truth["spacing_mm"]).astype(int).T
+    seen = (np.minimum(y, x) >= 0) & (np.maximum(y, x) < 512)
+    assert truth["femur"][y[seen], x[seen]].mean() > 0.9
+    streamed = sample(plan_of(Design("travelling", n_patients=1, n_sites=5))[row["image"]])
+    assert np.array_equal(streamed.truth.femur, truth["femur"])
+    assert np.allclose(streamed.truth.axis_mm, truth["axis_mm"])
 
 
 def test_a_run_that_was_ended_goes_on_and_ends_with_the_same_bytes(folder: Path, tmp_path: Path) -> None:

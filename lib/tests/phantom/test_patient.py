@@ -104,3 +104,9 @@ def test_implants_are_metal_and_no_bone() -> None:
 
     assert 8 < projection.thickness.metal_mm.max() < 80
     assert 0.005 < (projection.thickness.metal_mm > 1).mean() < 0.15
+
+
+def test_a_number_that_would_give_the_random_numbers_of_another_patient_is_refused() -> None:
+    for numbers in ((2 * 2**32 + 7, 0), (7, 2**32), (7, 0, 2**32), (-1, 0)):
+        with pytest.raises(ValueError, match="numbers from 0 to"):
+            generator(numbers[0], "demo", *numbers[1:])

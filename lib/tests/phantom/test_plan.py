@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from osteon.errors import Fatal
 from osteon.phantom.plan import Plan, PlannedSite, Row, equipment_score
-from osteon.phantom.presets import PRESETS, Equipment, preset_named
+from osteon.phantom.presets import EQUIPMENT, PRESETS, Equipment, preset_named
 
 MAKERS = ("Alder", "Beech", "Oak")
 SITES = tuple(PlannedSite(f"site-{n:02d}", MAKERS[n % 3], share=1 / (n + 3), n_rooms=1 + n % 3) for n in range(72))
@@ -98,10 +98,26 @@ def test_prevalence_goes_with_equipment_as_asked(equipment: Equipment, fit: int,
     assert {row.purpose for row in tested} == ({"test"} if equipment == "reversed" else {"fit"})
 
 
+def test_no_patient_is_in_two_presets_whatever_the_equipment() -> None:
+    patients = {
+        name: {
+            row.patient_id
+            for equipment in EQUIPMENT
+            for row in Plan(preset, SITES[:2], n_patients=8 * preset.block, equipment=equipment).patients()
+        }
+        for name, preset in PRESETS.items()
+    }
+
+    assert all(any("test-" in patient for patient in found) for found in patients.values())
+    assert len(set.union(*patients.values())) == sum(len(found) for found in patients.values())
+
+
 def test_what_is_no_plan_is_refused() -> None:
     with pytest.raises(Fatal, match="federated"):
         preset_named("federate")
     with pytest.raises(Fatal, match="independent"):
         Plan(PRESETS["federated"], SITES, equipment="other")  # type: ignore[arg-type]
+    with pytest.raises(Fatal, match="a seed is a number"):
+        Plan(PRESETS["federated"], SITES, seed=2**32)
     with pytest.raises(Fatal, match="one site"):
         Plan(PRESETS["federated"], ())

@@ -17,6 +17,7 @@ from osteon.phantom.patient import draw_patient
 from osteon.phantom.projection import Pose, Thickness, project
 from osteon.phantom.radiograph import Exam, radiograph
 from osteon.phantom.scanner import AXES, REFERENCE, Knobs, turned
+from osteon.phantom.seeds import generator
 from osteon.phantom.sites import N_SITES, Site, sites
 
 SITES = sites()
@@ -61,6 +62,20 @@ def test_sites_differ_in_all_that_a_path_has_to_bear() -> None:
 def test_the_first_six_are_the_same_whatever_the_seed() -> None:
     assert [site.scanner() for site in sites(1)[:6]] == [site.scanner() for site in SITES[:6]]
     assert sites(1)[6:] != SITES[6:]
+
+
+def test_no_site_is_drawn_from_the_numbers_that_all_sites_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[object, ...]] = []
+
+    def noted(*words: int | str) -> np.random.Generator:
+        drawn.append(words)
+        return generator(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("osteon.phantom.sites.generator", noted)
+    sites.__wrapped__(4)
+
+    assert len(set(drawn)) == len(drawn) == 1 + N_SITES
+    assert {purpose for _, purpose, *_ in drawn} == {"sites"}
 
 
 def test_a_site_has_new_equipment_from_its_day_on() -> None:

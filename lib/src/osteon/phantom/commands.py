@@ -25,7 +25,7 @@ def make(
     ] = "federated",
     patients: Annotated[int, typer.Option(min=0, help="how many; 0: as many as the preset has")] = 0,
     sites: Annotated[int, typer.Option(min=0, help="the first so many of the sites; 0: all")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="another seed gives other patients")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="another seed gives other patients")] = 0,
     size: Annotated[
         str,
         typer.Option(help="crop: 512 x 512 pixels of 0.4 mm round the shaft; native: as the site's detector has it"),
@@ -33,8 +33,8 @@ def make(
     equipment: Annotated[
         str,
         typer.Option(
-            help="how prevalence goes with equipment: independent; confounded; or reversed: confounded where the "
-            "purpose is fit, and the other way round where it is test"
+            help="how prevalence goes with equipment: independent; confounded; or reversed: confounded, and "
+            "the other way round in a quarter of the patients, whose purpose is test"
         ),
     ] = "independent",
     world: Annotated[
@@ -47,9 +47,9 @@ def make(
 ) -> None:
     """Make a cohort of radiographs of femurs that nobody ever had, and what registers know of the patients.
 
-    Everything follows from the seed: the same command writes the same bytes, and patient 317 is the same in a small
-    cohort and in a large one. The folder gets DICOM files, the table of cases (cohort.parquet and cohort.csv), the
-    register (register.parquet and register.csv) and card.json, which says how all was made.
+    Everything follows from the seed: the same command writes the same bytes on one kind of processor, and patient 317
+    is the same in a small cohort and in a large one. The folder gets DICOM files, the table of cases (cohort.parquet
+    and cohort.csv), the register (register.parquet and register.csv) and card.json, which says how all was made.
 
     It shows that machinery works and how methods rank under stated site effects. It is no evidence about patients.
 
@@ -96,7 +96,7 @@ def difficulty(
     sign: Annotated[
         list[str] | None, typer.Option(help="fine-crack, crack, beak, thickening, spike; repeat it; without it: all")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="another seed measures other patients")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="another seed measures other patients")] = 0,
 ) -> None:
     """Measure how hard the digital sites make it: d' of each sign at each site, and what a probe reads of the site.
 
@@ -141,7 +141,7 @@ def difficulty(
 def sheet(
     out: Annotated[Path, typer.Argument(help="the picture to write, .png or .jpg")],
     sites: Annotated[int, typer.Option(min=1, help="the first so many of the sites")] = 6,
-    seed: Annotated[int, typer.Option(min=0, help="another seed shows other patients")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="another seed shows other patients")] = 0,
     size: Annotated[str, typer.Option(help="crop or native")] = "crop",
     width: Annotated[int, typer.Option(min=32, help="of a picture, in pixels")] = 176,
 ) -> None:

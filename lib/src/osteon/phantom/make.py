@@ -13,13 +13,14 @@ import hashlib
 import json
 import multiprocessing
 import os
+import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -47,7 +48,8 @@ WARNING = "Made by a program. It shows that machinery works and how methods rank
 
 @dataclass(frozen=True)
 class Design:
-    """What a cohort follows from: two runs of one design give the same bytes. 0 stands for all."""
+    """What a cohort follows from: two runs of one design give the same bytes on one kind of processor (one
+    with other vector units rounds otherwise), with the same libraries. 0 stands for all."""
 
     preset: str = "federated"
     n_patients: int = 0
@@ -225,7 +227,7 @@ def _entry(made: Rendered, dataset: Dataset, path: str) -> dict[str, Any]:
 
 
 def _write_truth(made: Rendered, path: Path) -> None:
-    truth, reference = made.projection.truth, made.reference
+    truth, reference = made.truth, made.reference
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".part.npz")
     np.savez_compressed(
@@ -266,15 +268,34 @@ def _write_tables(plan: Plan, design: Design, folder: Path, done: dict[str, dict
     _write_card(design, folder, table, long)
 
 
+def _counts(patients: pl.DataFrame, outer: str, inner: str) -> dict[str, dict[str, int]]:
+    """How many patients there are of each value of `inner`, by each value of `outer`."""
+    found: dict[str, dict[str, int]] = {}
+    for one, other, n in patients.group_by(outer, inner).len().sort(outer, inner).iter_rows():
+        found.setdefault(one, {})[other] = n
+    return found
+
+
+def _processor() -> dict[str, object]:
+    """What the bytes depend on beside design and libraries: the kind of processor, and its vector units as NumPy names
+    them."""
+    build = cast(dict[str, Any], np.show_config(mode="dicts"))  # type: ignore[call-arg]  # numpy's stubs lack it
+    return {"machine": platform.machine(), "vector_units": build.get("SIMD Extensions", {}).get("found", [])}
+
+
 def _write_card(design: Design, folder: Path, table: pl.DataFrame, long: pl.DataFrame) -> None:
     patients = table.unique("patient")
+    atypical = patients.filter(pl.col("adjudicated").str.starts_with("AFF"))
     card = {
         "name": design.made_as,
         "warning": WARNING,
         "design": asdict(design),
         "design_sha256": design.digest,
         "counts": summary(design),
+        "processor": _processor(),
         "adjudicated": dict(patients.group_by("adjudicated").len().sort("adjudicated").iter_rows()),
+        "adjudicated_by_label": _counts(patients, "label", "adjudicated"),
+        "called_atypical_by_kind": _counts(atypical.filter(pl.col("label") == "typical_fracture"), "label", "kind"),
         "adjudicated_otherwise": patients.filter(pl.col("label") != pl.col("adjudicated")).height,
         "images_by_site": dict(table.group_by("site").len().sort("len", descending=True).iter_rows()),
         "register_entries": dict(long.group_by("kind").len().sort("kind").iter_rows()),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from osteon.errors import Fatal
 from osteon.phantom.presets import EQUIPMENT, Equipment, PlanLabel, Preset
-from osteon.phantom.seeds import generator
+from osteon.phantom.seeds import LARGEST, generator
 
 __all__ = ["Plan", "PlannedSite", "Row", "equipment_score"]
 
@@ -90,7 +90,7 @@ class Plan(Sequence[Row]):
     """The rows of a cohort: `len(plan)`, `plan[317]`, `for row in plan`; no image is made, and no table kept.
 
     `n_patients` of 0 stands for as many as the preset has. With `equipment` "reversed" every fourth block of patients
-    has the purpose "test", and there prevalence goes with equipment the other way round. Raises Fatal for
+    has the preset's `test_purpose`, and there prevalence goes with equipment the other way round. Raises Fatal for
     what can't be.
     """
 
@@ -105,6 +105,8 @@ class Plan(Sequence[Row]):
             raise Fatal(f"equipment is {', '.join(EQUIPMENT)}, not {self.equipment!r}")
         if not self.sites or self.n_patients < 0:
             raise Fatal("a cohort has at least one site and one patient")
+        if not 0 <= self.seed <= LARGEST:
+            raise Fatal(f"a seed is a number from 0 to {LARGEST}, not {self.seed}")
         if not self.n_patients:
             object.__setattr__(self, "n_patients", self.preset.n_patients)
 
@@ -167,7 +169,7 @@ def _block(plan: Plan, number: int) -> tuple[Row, ...]:
         patient = Row(
             number=plan._images_before(first) + len(rows),
             seed=plan.seed,
-            purpose="test" if _is_tested(plan, number) else preset.purpose,
+            purpose=preset.test_purpose if _is_tested(plan, number) else preset.purpose,
             patient=first + place,
             image=0,
             pose=0,

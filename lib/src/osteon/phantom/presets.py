@@ -23,11 +23,13 @@ class Preset:
 
     Patients come in blocks of `block`. Labels and numbers of images are shuffled within a block and never across, so
     that patient 317 is the same in a cohort of 400 and of 4,000. `exposures` says whether a patient is seen at one
-    site, or at every site twice: exposed identically, and anew.
+    site, or at every site twice: exposed identically, and anew. `test_purpose` is that of the blocks that test where
+    training and testing differ: no two presets share one, so that none share patients.
     """
 
     name: str
     purpose: str
+    test_purpose: str
     labels: dict[PlanLabel, int]
     n_images: int
     block: int
@@ -56,6 +58,7 @@ PRESETS = {
         Preset(
             "federated",
             "fit",
+            "test",
             {"AFF_complete": 195, "AFF_incomplete": 45, "typical_fracture": 720, "no_fracture": 240},
             n_images=4300,
             block=60,
@@ -65,6 +68,7 @@ PRESETS = {
         Preset(
             "register",
             "register",
+            "register-test",
             {"AFF_complete": 140, "AFF_incomplete": 32, "typical_fracture": 4000, "no_fracture": 0},
             n_images=8344,
             block=28,
@@ -75,6 +79,7 @@ PRESETS = {
         Preset(
             "travelling",
             "travelling",
+            "travelling-test",
             {"AFF_complete": 6, "AFF_incomplete": 6, "typical_fracture": 6, "no_fracture": 6},
             n_images=0,  # each patient twice at each of the sites
             block=8,
@@ -84,6 +89,7 @@ PRESETS = {
         Preset(
             "foundation",
             "foundation",
+            "foundation-test",
             {"AFF_complete": 11_400, "AFF_incomplete": 2_600, "typical_fracture": 63_000, "no_fracture": 63_000},
             n_images=500_000,
             block=140,

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -15,7 +15,7 @@ from osteon.phantom.exposure import Stored, expose, field_of, reference_image
 from osteon.phantom.patient import Patient, Side, draw_patient
 from osteon.phantom.plan import PlannedSite, Row
 from osteon.phantom.presets import PlanLabel
-from osteon.phantom.projection import Projection, draw_pose, project
+from osteon.phantom.projection import Projection, Truth, draw_pose, project
 from osteon.phantom.radiograph import Exam, radiograph
 from osteon.phantom.scanner import Knobs, turned
 from osteon.phantom.seeds import generator
@@ -31,8 +31,8 @@ EXPOSURE = 0
 
 @dataclass(frozen=True)
 class Rendered:
-    """An image as its site stores it. Masks of `projection.truth` lie on the grid of the thickness maps, over the same
-    field as the image before a crosswise detector turned it."""
+    """An image as its site stores it. `truth` and `reference` lie as its pixels do, on the grid of the thickness maps;
+    those of `projection` as before a crosswise detector turned it."""
 
     row: Row
     patient: Patient
@@ -54,9 +54,28 @@ class Rendered:
         return self.stored.scanner.geometry.transfer_syntax
 
     @property
+    def truth(self) -> Truth:
+        """What is true of the image: masks and axis over the field of the stored pixels."""
+        truth = self.projection.truth
+        return _crosswise(truth, self.projection.thickness.spacing_mm) if self._is_crosswise else truth
+
+    @property
     def reference(self) -> npt.NDArray[np.float32]:
         """The image without noise at the reference site, on the grid of the masks."""
-        return reference_image(self.projection.thickness)
+        image = reference_image(self.projection.thickness)
+        return np.rot90(image) if self._is_crosswise else image
+
+    @property
+    def _is_crosswise(self) -> bool:
+        return self.stored.scanner.geometry.is_crosswise
+
+
+def _crosswise(truth: Truth, spacing_mm: float) -> Truth:
+    """Turned as a crosswise detector turns the pixels: what was on the right is on top."""
+    width_mm = truth.femur.shape[1] * spacing_mm
+    proximal, distal = ((width_mm - x, y) for y, x in truth.axis_mm)
+    femur, cortex, fracture = (np.rot90(mask) for mask in (truth.femur, truth.cortex, truth.fracture))
+    return replace(truth, femur=femur, cortex=cortex, fracture=fracture, axis_mm=(proximal, distal))
 
 
 def first_sites(n_sites: int = 0) -> tuple[Site, ...]:
@@ -84,7 +103,7 @@ def patient_of(seed: int, purpose: str, number: int, label: PlanLabel, side: Sid
 
 
 def render(row: Row, size: Size, knobs: Knobs | None = None) -> Rendered:
-    """The image of a row: the same on any machine, alone or among others. `knobs` turn the site's axes, each from 0
+    """The image of a row, the same alone or among others. `knobs` turn the site's axes, each from 0
     (as at the reference) by way of 1 (its own) to 2."""
     site = _sites_by_name()[row.site]
     is_crop = size == "crop"

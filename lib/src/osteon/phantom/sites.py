@@ -19,6 +19,7 @@ from osteon.phantom.families import (
     lateral,
 )
 from osteon.phantom.scanner import Scanner
+from osteon.phantom.seeds import generator
 
 __all__ = ["N_SITES", "Equipment", "Room", "Site", "sites"]
 
@@ -114,13 +115,13 @@ class Site:
 @cache
 def sites(seed: int = 0) -> tuple[Site, ...]:
     """All 72 sites. The first six are the same for every seed, but for their size and further rooms."""
-    rng = np.random.default_rng([seed, 72])
+    rng = generator(seed, "sites", 0)
     sizes = np.exp(rng.normal(0, SIZE_SIGMA, N_SITES))
     sizes /= sizes.sum()
     outside = set((6 + rng.permutation(N_SITES - 6))[:N_OUTSIDE].tolist())
     drawn = []
     for number, name in enumerate(NAMES):
-        own = np.random.default_rng([seed, 72, number])
+        own = generator(seed, "sites", number or N_SITES)  # 0 is what all share
         family = OUTSIDE if number in outside else str(own.choice(list(SHARES), p=list(SHARES.values())))
         first = _first_six(name) if name in FIRST_SIX else draw_scanner(family, own)
         n_rooms = 1 + int(own.binomial(3, min(0.9, 20 * sizes[number])))

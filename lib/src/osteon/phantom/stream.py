@@ -23,7 +23,8 @@ __all__ = ["Sample", "sample", "stream"]
 
 @dataclass(frozen=True)
 class Sample:
-    """An image as a reader of its file would have it, with its row of the plan and what is true of it."""
+    """An image as a reader of its file would have it, with its row of the plan and what is true of it: masks over the
+    same field, turned as the image is."""
 
     row: Row
     image: Image
@@ -33,7 +34,7 @@ class Sample:
 def sample(row: Row, size: Size = "crop") -> Sample:
     """The sample of one row, whatever was asked for before."""
     made = render(row, size)
-    return Sample(row, read_image(made.dataset), made.projection.truth)
+    return Sample(row, read_image(made.dataset), made.truth)
 
 
 def stream(
