@@ -17,7 +17,7 @@ from osteon.cohort.readers.found import said_yes
 from osteon.cohort.table import FEMUR_LABELS
 from osteon.errors import OsteonError
 
-__all__ = ["ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "preview"]
+__all__ = ["NAMES", "ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "plain", "preview"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the standard's names, as people write them
     "path": ("path", "image path", "filepath", "file path", "file", "filename", "file name", "image", "bild", "fil",

@@ -1,13 +1,11 @@
 """A folder of DICOM files, each told by its own header, with a table where there is one.
 
-The table's rows are matched to files by the first of these that fits most files: path or file name, SOP Instance UID,
-Accession Number or Study Instance UID, Patient ID. What the table says counts over what the header says. Site is the
-institution that the header names; family is maker and model. Files that are no single grey image are named, and left
-out.
+`osteon.cohort.readers.matching` says by what a table's lines are matched to files. What the table says counts over what
+the header says. Site is the institution that the header names; family is maker and model. A file without a PatientID
+counts as a patient of its own, and is named. Files that are no single grey image are named, and left out.
 """
 
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime
@@ -20,7 +18,15 @@ from osteon.cohort.column_map import ColumnMap, guess, mapped
 from osteon.cohort.measure import FIX
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
-from osteon.cohort.readers.found import Found, NotThisDataSet, files_below, table_of
+from osteon.cohort.readers.found import (
+    NO_PATIENTS,
+    Found,
+    NotThisDataSet,
+    files_below,
+    table_of,
+    unnamed_patient,
+)
+from osteon.cohort.readers.matching import joined
 from osteon.cohort.table import FEMUR_LABELS, Description, collected, conformed
 from osteon.cohort.tabular import SUFFIXES, Tabular
 from osteon.errors import SetAside
@@ -48,7 +54,6 @@ NOT_DICOM = (
     ".zip",
 )
 MAX_FILE_BYTES = 1 << 29
-KEYS = ("path", "file name", "sop_instance", "study", "accession", "patient")
 
 
 def is_here(folder: Path) -> bool:
@@ -90,9 +95,11 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
     if headers["site"].null_count() == len(headers):
         described = replace(described, site_is="")
     if tabular is None or known is None:
-        return Found(headers.drop("sop_instance", "accession"), described, folder, problems)
-    looked_at = {problem.where for problem in problems}
-    table, more = _joined(headers, tabular, name, known, looked_at)
+        table, described, more = _with_patients(headers.drop("sop_instance", "accession"), described)
+        return Found(table, described, folder, problems + more)
+    unreadable = {problem.where for problem in problems}
+    table, more = joined(headers, mapped(tabular.table, known), name, tabular.first_line, unreadable)
+    problems += more
     labels = tuple(dict.fromkeys(known.labels.values()))
     described = replace(
         described,
@@ -100,73 +107,16 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
         site_is=described.site_is or ("hospital" if "site" in known.columns else ""),
         source=f"DICOM headers and {name} ({tabular.understood_as})",
     )
-    return Found(table.drop("sop_instance", "accession"), described, folder, problems + more)
+    table, described, more = _with_patients(table.drop("sop_instance", "accession"), described)
+    return Found(table, described, folder, problems + more)
 
 
-def _joined(
-    headers: pl.DataFrame, tabular: Tabular, name: str, known: ColumnMap, unreadable: set[str]
-) -> tuple[pl.DataFrame, list[Problem]]:
-    told = mapped(tabular.table, known).with_columns(
-        _line=pl.int_range(tabular.first_line, tabular.first_line + pl.len())
-    )
-    key, theirs = _key(headers, told)
-    told = told.with_columns(_key=_told_key(told, key, theirs))
-    problems = []
-    twice = told.filter(~pl.col("_key").is_first_distinct() & pl.col("_key").is_not_null())
-    says = f"{theirs} stands in several lines; what differs between them is left out"
-    for line in twice["_line"]:
-        problems.append(Problem("twice", name, line, says, "keep one line for each, or add a column with file names"))
-    ours = headers.with_columns(_key=_key_of(headers, key))
-    for line, value in told.filter(~pl.col("_key").is_in(ours["_key"].implode())).select("_line", "_key").iter_rows():
-        if value in unreadable or (key == "file name" and any(path.endswith(f"/{value}") for path in unreadable)):
-            continue
-        says = "no file is named" if value is None else f"no file has this {theirs}"
-        problems.append(Problem("missing", name, line, says, "copy the file, or remove the line"))
-    told = told.drop("_line", "path", "case", strict=False)
-    agreed = (pl.when(pl.col(one).n_unique() == 1).then(pl.col(one).first()).alias(one) for one in told.columns)
-    told = told.group_by("_key", maintain_order=True).agg(one for one in agreed if one.meta.output_name() != "_key")
-    joined = ours.join(told, on="_key", how="left", suffix=" told", maintain_order="left")
-    both = [column for column in joined.columns if f"{column} told" in joined.columns]
-    merged = [
-        pl.coalesce(pl.col(f"{column} told").cast(headers.schema[column]), column).alias(column) for column in both
-    ]
-    joined = joined.with_columns(*merged).drop("_key", *(f"{column} told" for column in both))
-    unnamed = ours.filter(~pl.col("_key").is_in(told["_key"].implode()))["path"]
-    problems += [
-        Problem("not-listed", path, says=f"{name} has no line for this file", way_out="add one, or remove the file")
-        for path in unnamed
-    ]
-    return collected(conformed(joined)), problems
-
-
-def _key(headers: pl.DataFrame, told: pl.DataFrame) -> tuple[str, str]:
-    """By what rows and files are matched: ours and the table's column; the most exact one that fits a file."""
-    best = (0, "", "")
-    for key in KEYS:
-        have = set(_key_of(headers, key).drop_nulls())
-        for theirs in told.columns:
-            values: Iterable[str] = _told_key(told, key, theirs).drop_nulls() if theirs != "_line" else ()
-            fits = len(have & set(values))
-            if fits > best[0]:
-                best = (fits, key, theirs)
-        if best[0] and key != "path":
-            break
-    if not best[0]:
-        raise NotThisDataSet(
-            "no line of the table fits a file, by path, file name, SOP Instance UID, Study Instance UID, Accession "
-            "Number or Patient ID: add a column with one of them"
-        )
-    return best[1], best[2]
-
-
-def _told_key(told: pl.DataFrame, key: str, theirs: str) -> pl.Series:
-    """A column of the table as it is compared: of a path its last part, where file names are."""
-    text = told[theirs].cast(pl.String).str.strip_chars()
-    return text.str.replace_all("\\", "/", literal=True).str.split("/").list.last() if key == "file name" else text
-
-
-def _key_of(headers: pl.DataFrame, key: str) -> pl.Series:
-    return headers["path"].str.split("/").list.last() if key == "file name" else headers[key]
+def _with_patients(table: pl.DataFrame, described: Description) -> tuple[pl.DataFrame, Description, list[Problem]]:
+    """The table with each image that names no patient as one of its own; whether any does; and which do not."""
+    problems = [unnamed_patient(path) for path in table.filter(pl.col("patient").is_null())["path"]]
+    if len(problems) == len(table):
+        described = replace(described, patient_is="image", notes=(NO_PATIENTS,))
+    return collected(conformed(table.with_columns(patient=pl.coalesce("patient", "case")))), described, problems
 
 
 def _row(folder: Path, path: str) -> dict[str, object] | str:
@@ -189,7 +139,7 @@ def _row(folder: Path, path: str) -> dict[str, object] | str:
     view = _text(dataset, "ViewPosition")
     return {
         "case": path.removesuffix(".dcm"),
-        "patient": _text(dataset, "PatientID") or path,
+        "patient": _text(dataset, "PatientID"),
         "study": _text(dataset, "StudyInstanceUID"),
         "site": _text(dataset, "InstitutionName"),
         "vendor": vendor,

@@ -12,7 +12,20 @@ from osteon.cohort.table import Description, collected, conformed
 from osteon.cohort.tabular import NotATable, Tabular, read_tabular
 from osteon.errors import OsteonError
 
-__all__ = ["Found", "NotThisDataSet", "files_below", "listed_and_there", "needed_table", "said_yes", "table_of"]
+__all__ = [
+    "NO_PATIENTS",
+    "Found",
+    "NotThisDataSet",
+    "agreed",
+    "files_below",
+    "listed_and_there",
+    "needed_table",
+    "said_yes",
+    "table_of",
+    "unnamed_patient",
+]
+
+NO_PATIENTS = "no patient is told: splits are by image, and flatter"
 
 
 class NotThisDataSet(OsteonError):
@@ -58,6 +71,18 @@ def table_of(rows: Iterable[dict[str, object]]) -> pl.DataFrame:
     columns.setdefault("case", [])
     columns.setdefault("patient", [])
     return collected(conformed(pl.DataFrame(columns, strict=False, infer_schema_length=None)))
+
+
+def agreed(told: pl.DataFrame, key: str) -> pl.DataFrame:
+    """One row for each value of `key`; what its lines do not agree on is null."""
+    other = (pl.when(pl.col(one).n_unique() == 1).then(pl.col(one).first()).alias(one) for one in told.columns)
+    return told.group_by(key, maintain_order=True).agg(one for one in other if one.meta.output_name() != key)
+
+
+def unnamed_patient(where: str, line: int = 0) -> Problem:
+    """That a file, or a line of a table, names no patient while it may be one of another's."""
+    says = "no patient is named: it counts as one of its own, whose other images may stand on the other side of a split"
+    return Problem("no-patient", where, line, says, "name the patient in a table, or leave the image out")
 
 
 def listed_and_there(

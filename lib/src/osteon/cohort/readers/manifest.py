@@ -12,7 +12,7 @@ import polars as pl
 from osteon.cohort.column_map import ColumnMap, guess, mapped
 from osteon.cohort.picture import PICTURES, VOLUMES
 from osteon.cohort.problem import Problem
-from osteon.cohort.readers.found import Found, NotThisDataSet, files_below
+from osteon.cohort.readers.found import NO_PATIENTS, Found, NotThisDataSet, files_below, unnamed_patient
 from osteon.cohort.table import FEMUR_LABELS, Description, collected, conformed
 from osteon.cohort.tabular import SUFFIXES, NotATable, Tabular, read_tabular
 
@@ -59,7 +59,11 @@ def from_table(folder: Path, name: str, tabular: Tabular, known: ColumnMap) -> F
     table = table.with_columns(path=paths)
     if "case" not in table.columns or table["case"].null_count() or table["case"].n_unique() < len(table):
         table = table.drop("case", strict=False).with_columns(case=_unique_cases(paths))
-    has_patient = "patient" in table.columns
+    has_patient = "patient" in table.columns and table["patient"].null_count() < len(table)
+    if has_patient:
+        nobody = pl.col("patient").is_null() & pl.col("path").is_not_null()
+        lines = table.select(pl.arg_where(nobody)).to_series()
+        problems += [unnamed_patient(name, int(row) + tabular.first_line) for row in lines]
     table = table.with_columns(patient=pl.coalesce("patient", "case") if has_patient else pl.col("case"))
     labels = tuple(dict.fromkeys(known.labels.values()))
     is_femur = bool(labels) and set(labels) <= set(FEMUR_LABELS)
@@ -71,7 +75,7 @@ def from_table(folder: Path, name: str, tabular: Tabular, known: ColumnMap) -> F
         source=f"{name} ({tabular.understood_as})",
     )
     if not has_patient:
-        described = replace(described, notes=("no patient is told: splits are by image, and flatter",))
+        described = replace(described, notes=(NO_PATIENTS,))
     return Found(collected(conformed(table.filter(pl.col("path").is_not_null()))), described, folder, problems)
 
 
