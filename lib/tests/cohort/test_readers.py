@@ -237,6 +237,17 @@ def test_a_folder_of_nifti_files_takes_sites_from_the_table_of_subjects(tmp_path
     assert kinds(found) == [("missing", "participants.tsv", 3), ("not-listed", "sub-010/anat/sub-010_T1w.nii.gz", 0)]
 
 
+def test_masks_in_folders_of_their_own_are_no_cases(tmp_path: Path) -> None:
+    for place in ("imagesTr", "labelsTr", "masks"):
+        volume(tmp_path / f"{place}/X.nii.gz")
+    write_csv(tmp_path / "participants.tsv", ("participant_id", "site"), ("X", "Lund"), separator="\t")
+
+    found = read_data_set(tmp_path)
+
+    assert column(found, "path") == ["imagesTr/X.nii.gz"]
+    assert kinds(found) == []
+
+
 def test_a_manifest_is_understood_by_the_names_of_its_columns(tmp_path: Path) -> None:
     picture(tmp_path / "a/one.png")
     picture(tmp_path / "b/two.png", 1)
@@ -304,6 +315,63 @@ def test_dicom_files_are_matched_by_file_name_before_patient_and_what_differs_fo
     assert column(by_patient, "label") == [None] * 3
     assert column(by_patient, "site")[:2] == ["Lund"] * 2
     assert ("twice", "by_patient.csv", 3) in kinds(by_patient)
+
+
+def headers_of(folder: Path, *patients: str | None) -> None:
+    """DICOM files 1, 2, … of these patients; None is a file without a PatientID."""
+    for number, patient in enumerate(patients, 1):
+        dataset = femur_radiograph(Case(0, "test", number, "typical", number), SITES[0], pitch_mm=2.0)
+        dataset.PatientID = patient or ""
+        (folder / str(number)).write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+
+
+def test_a_column_of_numbers_is_not_taken_for_file_names(tmp_path: Path) -> None:
+    headers_of(tmp_path, "H1", "H2", "H3")
+    rows = [("H1", "TFF", 3), ("H2", "cAFF", 0), ("H3", "TFF", 1)]
+    write_csv(tmp_path / "t.csv", ("PatientID", "label", "parity"), *rows)
+
+    found = read_data_set(tmp_path, "dicom", tmp_path / "t.csv")
+
+    assert column(found, "patient") == ["H1", "H2", "H3"]
+    assert column(found, "label") == ["typical_fracture", "AFF_complete", "typical_fracture"]
+    assert kinds(found) == []
+
+
+def test_a_table_that_fits_few_lines_and_files_is_refused_and_one_that_merges_patients_is_told(tmp_path: Path) -> None:
+    headers_of(tmp_path, "H1", "H2", "H3")
+    write_csv(tmp_path / "few.csv", ("PatientID", "label"), *((f"H{n}", "TFF") for n in range(3, 10)))
+    write_csv(tmp_path / "merged.csv", ("file", "patient"), (1, "A"), (2, "A"), (3, "B"))
+    write_csv(tmp_path / "renamed.csv", ("file", "patient"), (1, "A"), (2, "C"), (3, "B"))
+
+    merged = read_data_set(tmp_path, "dicom", tmp_path / "merged.csv")
+    renamed = read_data_set(tmp_path, "dicom", tmp_path / "renamed.csv")
+
+    assert [kind for kind in kinds(merged) if kind[0] == "contradiction"] == [
+        ("contradiction", "1", 0),
+        ("contradiction", "2", 0),
+    ]
+    assert ("not-checked", "renamed.csv", 0) in kinds(renamed)
+    with pytest.raises(NotThisDataSet, match="fits half of its lines"):
+        read_data_set(tmp_path, "dicom", tmp_path / "few.csv")
+
+
+def test_images_without_a_patient_are_told_and_where_all_lack_one_splits_are_by_image(tmp_path: Path) -> None:
+    for name, patients in (("some", ("H1", None)), ("none", (None, None))):
+        (tmp_path / name).mkdir()
+        headers_of(tmp_path / name, *patients)
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png", 1)
+    write_csv(tmp_path / "some.csv", ("file", "patient"), ("a.png", "p"), ("b.png", ""))
+    write_csv(tmp_path / "none.csv", ("file", "patient", "label"), ("a.png", "", "x"), ("b.png", "", "y"))
+
+    some, none = (read_data_set(tmp_path / name, "dicom") for name in ("some", "none"))
+    some_lines, no_lines = (read_data_set(tmp_path, "manifest", tmp_path / f"{name}.csv") for name in ("some", "none"))
+
+    assert ("no-patient", "2", 0) in kinds(some)
+    assert some.description.patient_is == "patient"
+    assert none.description.patient_is == "image"
+    assert kinds(some_lines) == [("no-patient", "some.csv", 3)]
+    assert no_lines.description.patient_is == "image"
 
 
 @needs_real

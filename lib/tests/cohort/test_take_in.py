@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import openpyxl
 import PIL.Image
@@ -9,10 +10,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from osteon.cohort.boxes import with_boxes
 from osteon.cohort.commands import cohort as commands
 from osteon.cohort.commands import register
 from osteon.cohort.split import open_split
 from osteon.cohort.table import open_cohort
+from osteon.cohort.take_in import take_in
 
 
 def run(*words: object, code: int = 0, app: object = commands) -> str:
@@ -108,3 +111,34 @@ def test_register_build_writes_variables_and_a_dictionary_beside_the_cohort(fold
     variables = pl.read_parquet(out / "variables.parquet")
     assert variables.filter(pl.col("patient") == "000")["drug_M05BA04_2y_ddd"].item() == 98.0
     assert "drug_M05BA04_2y_ddd" in (out / "dictionary.csv").read_text()
+
+
+def test_a_stated_map_is_heeded_for_nifti_files_too(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4)), np.eye(4)), tmp_path / "s1_T1.nii.gz")
+    (tmp_path / "t.csv").write_text("vem;ort\ns1;Lund\n")
+
+    table = tmp_path / "t.csv"
+    taken = take_in(tmp_path, tmp_path / "out", table=table, columns={"patient": "vem", "site": "ort"})
+
+    assert taken.table.select("patient", "site").row(0) == ("s1", "Lund")
+
+
+def test_boxes_go_to_the_image_of_their_folder_and_what_fits_several_is_told(tmp_path: Path) -> None:
+    paths = ["images/a/1.png", "images/b/1.png", "images/c/2.png", "images/d/2.png", "images/e/3.png"]
+    table = pl.DataFrame({"path": paths})
+    for name, text in (
+        ("labels/a/1.txt", "0 0.5 0.5 0.2 0.1"),
+        ("labels/b/1.txt", "1 0.4 0.4 0.2 0.1"),
+        ("labels/2.txt", "0 0.5 0.5 0.2 0.1"),
+        ("labels/e/3.txt", "0 0.5 0.5 0.2 0.1 0.93"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    boxed, problems = with_boxes(table, tmp_path)
+
+    assert boxed["boxes"].to_list() == ["[[0, 0.5, 0.5, 0.2, 0.1]]", "[[1, 0.4, 0.4, 0.2, 0.1]]", None, None, None]
+    assert {(one.kind, one.where) for one in problems} == {
+        ("contradiction", "labels/2.txt"),
+        ("unreadable", "labels/e/3.txt"),
+    }

@@ -14,7 +14,7 @@ from osteon.cohort.boxes import with_boxes
 from osteon.cohort.column_map import ColumnMap, guess
 from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.problem import Problem
-from osteon.cohort.readers import Found, NotThisDataSet, dicom, manifest, read_data_set, recognized
+from osteon.cohort.readers import Found, NotThisDataSet, dicom, manifest, nifti, read_data_set, recognized
 from osteon.cohort.table import Description, NotACohort, conformed, violations, write_cohort
 from osteon.cohort.tabular import Tabular, read_tabular
 
@@ -115,7 +115,7 @@ def _found(
     if kind == "dicom" or (kind == "manifest" and "path" not in known.columns):
         return dicom.with_map(folder, tabular, path.name, known)
     if kind == "nifti":
-        return read_data_set(folder, "nifti", path)
+        return nifti.with_map(folder, tabular, path.name, known)
     return manifest.from_table(folder, path.name, tabular, known)
 
 

@@ -1,7 +1,8 @@
 """Any folder of NIfTI files with a table of subjects: `participants.tsv` of BIDS, or a table of one's own.
 
 A file belongs to the subject whose id is a part of its path, as in `sub-01/anat/sub-01_T1w.nii.gz`. Files that by
-their name are masks (`seg`, `mask`, `label`) are no cases. A table that names files is read as a manifest.
+their name are masks (`seg`, `mask`, `label`), or lie in a folder of masks (`labelsTr`, `masks`), are no cases. A table
+that names files is read as a manifest.
 """
 
 import re
@@ -10,16 +11,22 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.cohort.column_map import guess, mapped
+from osteon.cohort.column_map import ColumnMap, guess, mapped
 from osteon.cohort.picture import VOLUMES
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
 from osteon.cohort.readers.found import Found, NotThisDataSet, files_below, table_of
 from osteon.cohort.table import SCHEMA, Description
+from osteon.cohort.tabular import Tabular
 
-__all__ = ["is_here", "read"]
+__all__ = ["is_here", "read", "with_map"]
 
 MASK = re.compile(r"(^|[^a-z])(seg|mask|label|labels|segmentation|brainmask|lesion)([^a-z]|$)", re.IGNORECASE)
+
+# A folder counts by its whole name, so that a class `lesion` beside a class `normal` stays a class.
+MASKS = re.compile(
+    r"(labels?|masks?|segs?|segmentations?|annotations?|ground_?truth)(tr|ts|va|val|test)?", re.IGNORECASE
+)
 
 
 def is_here(folder: Path) -> bool:
@@ -31,13 +38,17 @@ def read(folder: Path, table: Path | None = None) -> Found:
     """The volumes of the subjects that a table names; raises NotThisDataSet without files, table or subjects in it."""
     path = manifest.the_table(folder, table)
     tabular = manifest.opened(path)
-    known = guess(tabular.table)
+    return with_map(folder, tabular, path.name, guess(tabular.table))
+
+
+def with_map(folder: Path, tabular: Tabular, table_name: str, known: ColumnMap) -> Found:
+    """As `read`, with the columns of a table by a map."""
     if "path" in known.columns:
-        return manifest.from_table(folder, path.name, tabular, known)
+        return manifest.from_table(folder, table_name, tabular, known)
     if "patient" not in known.columns:
-        raise NotThisDataSet(f"no column of {path.name} names subjects or files: say which with --map patient=…")
+        raise NotThisDataSet(f"no column of {table_name} names subjects or files: say which with --map patient=…")
     subjects = mapped(tabular.table, known)
-    files = [name for name in files_below(folder, *VOLUMES) if not MASK.search(Path(name).name.split(".")[0])]
+    files = [name for name in files_below(folder, *VOLUMES) if not _is_mask(name)]
     if not files:
         raise NotThisDataSet(f"{folder.name} holds no .nii and no .nii.gz")
     rows: list[dict[str, object]] = []
@@ -51,20 +62,27 @@ def read(folder: Path, table: Path | None = None) -> Found:
         ids = str(subject["patient"]).lower()
         own = by_part.get(ids) or by_part.get(f"sub-{ids}") or []
         if not own:
-            problems.append(Problem("missing", path.name, line, "no file has this subject in its path",
+            problems.append(Problem("missing", table_name, line, "no file has this subject in its path",
                                     "copy the subject's files, or remove the line"))  # fmt: skip
         taken |= set(own)
         rows += [{**subject, "case": _case(name), "path": name, "modality": "MR"} for name in own]
     problems += [
-        Problem("not-listed", name, says=f"{path.name} does not name this subject", way_out="add a line for it")
+        Problem("not-listed", name, says=f"{table_name} does not name this subject", way_out="add a line for it")
         for name in sorted(set(files) - taken)
     ]
     described = Description(
-        folder.name, labels=tuple(dict.fromkeys(known.labels.values())), source=f"{path.name} ({tabular.understood_as})"
+        folder.name,
+        labels=tuple(dict.fromkeys(known.labels.values())),
+        source=f"{table_name} ({tabular.understood_as})",
     )
     described = described if "site" in known.columns else replace(described, site_is="")
     found = table_of(rows)
     return Found(found.select(*SCHEMA, pl.exclude(*SCHEMA)), described, folder, problems)
+
+
+def _is_mask(name: str) -> bool:
+    path = Path(name)
+    return bool(MASK.search(path.name.split(".")[0])) or any(MASKS.fullmatch(part) for part in path.parts[:-1])
 
 
 def _parts(name: str) -> set[str]:
