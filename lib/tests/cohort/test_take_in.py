@@ -114,7 +114,8 @@ def test_register_build_writes_variables_and_a_dictionary_beside_the_cohort(fold
 
 
 def test_a_stated_map_is_heeded_for_nifti_files_too(tmp_path: Path) -> None:
-    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4)), np.eye(4)), tmp_path / "s1_T1.nii.gz")
+    image = nibabel.Nifti1Image(np.zeros((4, 4, 4)), np.eye(4))  # type: ignore[no-untyped-call]
+    nibabel.save(image, tmp_path / "s1_T1.nii.gz")
     (tmp_path / "t.csv").write_text("vem;ort\ns1;Lund\n")
 
     table = tmp_path / "t.csv"
