@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from osteon.phantom.register import LEAKS, SCHEMA, Subject, World, codes, coverage, register
+from osteon.phantom.register import LEAKS, ODDS, SCHEMA, WITH_EXPOSURE, Subject, World, codes, coverage, register
 
 INDEX = datetime.date(2015, 6, 1)
 
@@ -93,6 +93,15 @@ def test_an_interacting_register_tells_the_opposite_where_the_image_shows_no_sig
 
     assert _odds_ratio(exposed[SHOWN], ATYPICAL[SHOWN]) > 3
     assert _odds_ratio(exposed[~SHOWN], ATYPICAL[~SHOWN]) < 1 / 3
+
+
+def test_worlds_differ_in_exposure_and_what_hangs_on_it_alone(tables: dict[World, pl.DataFrame]) -> None:
+    bound = pl.col("code").is_in([*ODDS, *WITH_EXPOSURE]) | pl.col("code").str.starts_with("M05BA")
+    rest = [table.filter(~bound) for table in tables.values()]
+
+    assert rest[0].height > 1000
+    assert rest[0].equals(rest[1])
+    assert rest[0].equals(rest[2])
 
 
 def test_cases_used_longer_than_others_and_nearly_all_use_ended_before_the_fracture(

@@ -137,6 +137,15 @@ def test_a_plate_is_shown_larger_by_the_magnification(magnification: float) -> N
     assert width_mm == pytest.approx(100 * magnification, abs=0.4)  # a pixel on either side
 
 
+def test_a_crop_of_an_even_thigh_is_as_bright_at_its_corners_as_in_its_middle() -> None:
+    shape = (102, 102)
+    one = scanner(noise={"dose_uGy": 1e9}, scatter={"ratio": 1.0}, geometry={"pitch_mm": 2.0, "heel": 0.0})
+
+    signal = detect(slab(shape, 140, 2.0), one, shape, np.random.default_rng(0), is_crop=True)
+
+    assert signal[:5, :5].mean() == pytest.approx(signal[48:54, 48:54].mean(), rel=0.01)
+
+
 def test_scatter_grows_with_depth_and_a_grid_takes_most_of_it() -> None:
     def scatter_over_primary(muscle_mm: float, **grid: float) -> float:
         shape = (150, 150)

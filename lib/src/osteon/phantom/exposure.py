@@ -93,7 +93,7 @@ def exposed_with(
     blades = draw_blades(geometry, hand)
     pitch_mm = CROP_MM / CROP_PIXELS if is_crop else geometry.pitch_mm
     rows, columns = (CROP_PIXELS, CROP_PIXELS) if is_crop else geometry.shape
-    signal = detect(thickness, scanner, (rows, columns), noise, blades=blades, room=structure)
+    signal = detect(thickness, scanner, (rows, columns), noise, blades=blades, room=structure, is_crop=is_crop)
     if geometry.marker == "lead":
         lead_marker(signal, letter, pitch_mm, blades, hand)
     opening = blades.opening((rows, columns), pitch_mm) > 0.5

@@ -8,7 +8,8 @@ whoever builds variables.
 
 Three worlds differ in what the register adds to the image:
 
-- `redundant`: exposure follows what the image shows. Given the image, the register adds nothing.
+- `redundant`: exposure follows what the image shows. Given the image, age and sex, the register without `LEAKS` adds
+  nothing. (Age and sex are drawn by label, and some codes go with them.)
 - `independent`: exposure follows the label. Given the label, register and image know nothing of each other.
 - `interacting`: exposure follows the label where the image shows the signs, and its opposite where it does not. Either
   alone, or their sum, says little of what both together say.
@@ -170,9 +171,9 @@ def _entries(subject: Subject, world: World) -> Iterator[Entry]:
     known = coverage(subject.seed, subject.site)
     if rng.random() < known.unlinked:
         return
-    for day, kind, code, amount in _all_that_happened(subject, world, rng):
+    for (day, kind, code, amount), chance in _all_that_happened(subject, world, rng):
         date = subject.index_date + datetime.timedelta(days=day)
-        is_lost = rng.random() < known.diagnoses_lost and code not in LEAKS
+        is_lost = chance < known.diagnoses_lost and code not in LEAKS
         if (kind == "diagnosis" and is_lost) or (kind == "drug" and date < known.drugs_from):
             continue
         if kind == "operation" and not known.has_operations:
@@ -180,26 +181,37 @@ def _entries(subject: Subject, world: World) -> Iterator[Entry]:
         yield date, kind, code, amount
 
 
-def _all_that_happened(
-    subject: Subject, world: World, rng: np.random.Generator
-) -> Iterator[tuple[int, str, str, float | None]]:
-    """(day from the index date, kind, code, amount) of everything, in no order."""
-    follows = _what_exposure_follows(subject, world, rng)
-    is_exposed = rng.random() < (EXPOSED_IF_ATYPICAL if follows else EXPOSED_IF_TYPICAL)
+Happening = tuple[int, str, str, float | None]
+
+
+def _all_that_happened(subject: Subject, world: World, rng: np.random.Generator) -> Iterator[tuple[Happening, float]]:
+    """(day from the index date, kind, code, amount) of everything, in no order, and its luck, 0 to 1, with being lost.
+
+    The exposure, the leaks and each code have random numbers of their own, so that worlds differ in nothing else.
+    """
+    exposure, happening, leaking = rng.spawn(3)
+    follows = _what_exposure_follows(subject, world, exposure)
+    is_exposed = exposure.random() < (EXPOSED_IF_ATYPICAL if follows else EXPOSED_IF_TYPICAL)
     if is_exposed:
-        yield from _bisphosphonate(follows, rng)
-    share = _shares(subject, follows, is_exposed, rng)
-    for one, happens in zip(codes(), rng.random(share.size) < share, strict=True):
-        if not happens:
-            continue
-        if one.kind == "drug":
-            yield from _dispensed(one, rng)
-            continue
-        n_times = 1 + (int(rng.poisson(0.8)) if one.kind == "diagnosis" else 0)
-        yield from ((int(day), one.kind, one.code, None) for day in rng.integers(-BEFORE_DAYS, AFTER_DAYS, n_times))
+        yield from ((one, exposure.random()) for one in _bisphosphonate(follows, exposure))
+    share = _shares(subject, follows, is_exposed, happening)
+    luck, own_seeds = happening.random(share.size), happening.integers(2**63, size=share.size)
+    for place in np.nonzero(luck < share)[0]:
+        own = np.random.default_rng(own_seeds[place])
+        yield from ((one, own.random()) for one in _recorded(codes()[place], own))
     for code, (if_atypical, otherwise) in LEAKS.items():
-        if rng.random() < (if_atypical if subject.is_atypical else otherwise):
-            yield -int(rng.integers(1, 6)), "diagnosis", code, None
+        chance, days = leaking.random(), int(leaking.integers(1, 6))
+        if chance < (if_atypical if subject.is_atypical else otherwise):
+            yield (-days, "diagnosis", code, None), 1.0
+
+
+def _recorded(one: Code, rng: np.random.Generator) -> Iterator[Happening]:
+    """When a code that a patient has is written down."""
+    if one.kind == "drug":
+        yield from _dispensed(one, rng)
+        return
+    n_times = 1 + (int(rng.poisson(0.8)) if one.kind == "diagnosis" else 0)
+    yield from ((int(day), one.kind, one.code, None) for day in rng.integers(-BEFORE_DAYS, AFTER_DAYS, n_times))
 
 
 def _what_exposure_follows(subject: Subject, world: World, rng: np.random.Generator) -> bool:
@@ -230,7 +242,7 @@ def _shares(subject: Subject, follows: bool, is_exposed: bool, rng: np.random.Ge
     return np.asarray(likely)
 
 
-def _bisphosphonate(is_case: bool, rng: np.random.Generator) -> Iterator[tuple[int, str, str, float | None]]:
+def _bisphosphonate(is_case: bool, rng: np.random.Generator) -> Iterator[Happening]:
     """A user's dispensings, weekly tablets for twelve weeks each time. A case's history is chosen by its hazard."""
     years = np.minimum(rng.exponential(2.6, N_CANDIDATES) + 0.25, 9.9)
     years_since = np.where(rng.random(N_CANDIDATES) < 0.6, 0.0, rng.exponential(1.5, N_CANDIDATES))
@@ -247,7 +259,7 @@ def _bisphosphonate(is_case: bool, rng: np.random.Generator) -> Iterator[tuple[i
         day += 84 + float(rng.gamma(2.0, 8.0))  # nobody comes on the day
 
 
-def _dispensed(one: Code, rng: np.random.Generator) -> Iterator[tuple[int, str, str, float | None]]:
+def _dispensed(one: Code, rng: np.random.Generator) -> Iterator[Happening]:
     """A drug's dispensings: courses now and then, or a long treatment with an end that may lie in the future."""
     if one.code.startswith(COURSES):
         for day in rng.integers(-BEFORE_DAYS, AFTER_DAYS, 1 + int(rng.poisson(1.5))):

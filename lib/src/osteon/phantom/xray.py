@@ -73,9 +73,11 @@ def detect(
     *,
     blades: Blades | None = None,
     room: np.random.Generator | None = None,
+    is_crop: bool = False,
 ) -> FloatArray:
     """Signal of each of `shape` detector pixels over the field of the maps, 1 in unattenuated air.
 
+    A crop is part of a larger field, whose scatter it gets too.
     `room` draws the structure that all images of a room share; without it there is none.
     """
     blades = blades or Blades()
@@ -86,7 +88,7 @@ def detect(
     passed, energy_kev = primary(thickness, few_bins(geometry.tube, scanner.absorber))
     opening = blades.opening((passed.shape[0], passed.shape[1]), spacing_mm)
     passed *= BLADES_LEAK + (1 - BLADES_LEAK) * opening
-    scattered = _scattered(passed, spacing_mm, scanner)
+    scattered = _scattered(passed, spacing_mm, scanner, is_crop=is_crop)
     behind = _behind_thigh(passed, opening, scattered)
     energy_kev += (np.float32(SCATTER_KEV) - 1) * energy_kev * scattered / (passed + scattered)
     passed += scattered
@@ -136,10 +138,11 @@ def resized(array: FloatArray, shape: tuple[int, int]) -> FloatArray:
     return np.array(picture.resize((shape[1], shape[0]), Picture.Resampling.BICUBIC), dtype=np.float32)
 
 
-def _scattered(passed: FloatArray, spacing_mm: float, scanner: Scanner) -> FloatArray:
+def _scattered(passed: FloatArray, spacing_mm: float, scanner: Scanner, *, is_crop: bool) -> FloatArray:
     """Scatter behind the grid, in units of primary behind the grid.
 
     Each part of the thigh scatters by its depth and what passes it; what arrives is that, spread over centimetres.
+    Beyond the field nothing scatters; beyond a crop, what is at its edge goes on.
     """
     shape = passed.shape[0], passed.shape[1]
     coarse = _coarser(shape, spacing_mm, SCATTER_GRID_MM)
@@ -147,7 +150,7 @@ def _scattered(passed: FloatArray, spacing_mm: float, scanner: Scanner) -> Float
     depth = np.clip(-np.log(np.minimum(small, 1)), 0, 6)  # metal and blades do not scatter by their depth
     grid = scanner.scatter.grid_scatter / scanner.scatter.grid_primary
     source = scanner.scatter.ratio * grid * SCATTER_RATIO * small * depth**SCATTER_POWER
-    smooth = gaussian_filter(source, SCATTER_SPREAD_MM / SCATTER_GRID_MM, mode="constant")
+    smooth = gaussian_filter(source, SCATTER_SPREAD_MM / SCATTER_GRID_MM, mode="nearest" if is_crop else "constant")
     return np.maximum(resized(smooth.astype(np.float32), shape), 0)
 
 
