@@ -47,9 +47,20 @@ def test_labels_are_joined_by_pseudonym_and_a_table_that_fits_nobody_is_refused(
     (tmp_path / "labels.csv").write_text("patient;label\np1;cAFF\np3;TFF\n")
     (tmp_path / "others.csv").write_text("patient;label\nx;cAFF\n")
 
-    labelled, labels = with_labels(table, read_tabular(tmp_path / "labels.csv"), "labels.csv")
+    labelled, labels, problems = with_labels(table, read_tabular(tmp_path / "labels.csv"), "labels.csv")
 
     assert labelled["label"].to_list() == ["AFF_complete", None]
+    assert [(one.kind, one.line) for one in problems] == [("missing", 3)]
     assert set(labels) == {"AFF_complete", "typical_fracture"}
     with pytest.raises(NotThisDataSet, match=r"no line of others\.csv fits"):
         with_labels(table, read_tabular(tmp_path / "others.csv"), "others.csv")
+
+
+def test_of_two_labels_for_one_patient_none_is_taken_and_it_is_told(tmp_path: Path) -> None:
+    table, _ = of_records([record("i1", "p1"), record("i2", "p2")])
+    (tmp_path / "labels.csv").write_text("patient;label\np1;cAFF\np1;TFF\np2;TFF\n")
+
+    labelled, _, problems = with_labels(table, read_tabular(tmp_path / "labels.csv"), "labels.csv")
+
+    assert labelled["label"].to_list() == [None, "typical_fracture"]
+    assert [(one.kind, one.line) for one in problems] == [("twice", 3)]

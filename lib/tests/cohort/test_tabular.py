@@ -9,7 +9,7 @@ import polars as pl
 import pyreadstat
 import pytest
 
-from osteon.cohort.column_map import NoSuchColumn, guess, mapped, plain
+from osteon.cohort.column_map import NoSuchColumn, guess, mapped, not_understood, plain
 from osteon.cohort.tabular import NotATable, read_tabular
 
 EXPECTED = pl.DataFrame(
@@ -111,3 +111,22 @@ def test_columns_are_guessed_in_three_languages_and_a_stated_map_goes_first() ->
 
 def test_names_are_compared_without_accents_capitals_and_marks() -> None:
     assert {plain(name) for name in ("Patient_ID", "patient id", "PatientID", "PATIENT-ID")} == {"patientid"}
+
+
+def test_a_value_that_is_not_understood_is_told_by_its_line_and_takes_no_other_with_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "id;group;date;side;diagnosis;age\n1;case;2015-06-01;rt;cAFF;None\n2;case;unknown;x;None;4\n"
+    )
+    tabular = read_tabular(tmp_path / "a.csv")
+
+    known = guess(tabular.table)
+    made = mapped(tabular.table, known)
+
+    assert "patient" not in known.columns
+    assert made["exam_date"].to_list() == [date(2015, 6, 1), None]
+    assert made["side"].to_list() == ["R", None]
+    assert made["label"].to_list() == ["AFF_complete", "no_fracture"]
+    assert made["age"].to_list() == [None, 4]
+    problems = not_understood(tabular.table, known, "a.csv", tabular.first_line)
+    assert [(one.line, one.kind) for one in problems] == [(3, "not-understood")] * 2
+    assert not any("unknown" in str(one) for one in problems)

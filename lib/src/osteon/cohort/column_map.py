@@ -13,18 +13,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import said_yes
 from osteon.cohort.table import FEMUR_LABELS
+from osteon.cohort.tabular import DATES
 from osteon.errors import OsteonError
 
-__all__ = ["NAMES", "ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "plain", "preview"]
+__all__ = ["NAMES", "ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "not_understood", "plain", "preview"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the standard's names, as people write them
     "path": ("path", "image path", "filepath", "file path", "file", "filename", "file name", "image", "bild", "fil",
              "filnamn", "datei", "image file", "img", "image name", "filestem", "image id"),
     "case": ("case", "case id", "fall", "row id", "id"),
     "patient": ("patient", "patient id", "patientid", "pid", "subject", "subject id", "participant id", "person",
-                "personid", "lopnr", "patnr", "patient number", "patientnummer", "pat id", "group", "patient group"),
+                "personid", "lopnr", "patnr", "patient number", "patientnummer", "pat id", "patient group"),
     "study": ("study", "study id", "accession", "accession number", "exam id", "undersokning", "studieid",
               "study instance uid", "studyinstanceuid", "study number"),
     "site": ("site", "site id", "hospital", "hospital id", "clinic", "klinik", "sjukhus", "center", "centre",
@@ -48,8 +50,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the sta
     "width": ("width", "columns", "cols", "image columns"),
     "fold": ("fold", "split", "partition", "subset", "set"),
 }  # fmt: skip
-SIDES = {"r": "R", "right": "R", "hoger": "R", "h": "R", "rechts": "R", "dx": "R", "l": "L", "left": "L",
-         "vanster": "L", "v": "L", "links": "L", "sin": "L", "b": "B", "both": "B", "bilateral": "B"}  # fmt: skip
+SIDES = {"r": "R", "right": "R", "rt": "R", "hoger": "R", "h": "R", "rechts": "R", "dx": "R", "l": "L", "left": "L",
+         "lt": "L", "vanster": "L", "v": "L", "links": "L", "sin": "L", "b": "B", "both": "B",
+         "bilateral": "B"}  # fmt: skip
 VIEWS = {"ap": "AP", "pa": "AP", "frontal": "AP", "front": "AP", "anteroposterior": "AP", "lat": "lateral",
          "lateral": "lateral", "ll": "lateral", "rl": "lateral", "sida": "lateral", "sidobild": "lateral",
          "seitlich": "lateral", "oblique": "oblique", "sned": "oblique", "rao": "oblique",
@@ -107,10 +110,12 @@ def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
     """The table in the schema's names and values; columns that mean nothing here follow under their own names,
     but for those that would name a person.
 
-    A value of side or view that is not understood becomes null, or `other`; an unknown label stays as it is, for
-    `check` to find.
+    A value that is not understood becomes null, for `not_understood` to tell, or in a view `other`; an unknown label
+    stays as it is, for `check` to find. `None` is a label where labels stand, and elsewhere nothing.
     """
     columns = dict(known.columns)
+    words = [name for name, dtype in table.schema.items() if dtype == pl.String and name != columns.get("label")]
+    table = table.with_columns(pl.col(words).replace("None", None))
     made = {ours: table[theirs].alias(ours) for ours, theirs in columns.items()}
     for name in (
         "case",
@@ -140,13 +145,27 @@ def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
     if "spacing_y_mm" in made:
         made["spacing_y_mm"], across = _spacing(made["spacing_y_mm"])
         made.setdefault("spacing_x_mm", across)
-    if "exam_date" in made and made["exam_date"].dtype == pl.Datetime:
-        made["exam_date"] = made["exam_date"].dt.date()
-    if "exam_date" in made and made["exam_date"].dtype != pl.Date:
-        made["exam_date"] = pl.Series("exam_date", [None] * len(table), dtype=pl.Date)
+    if "exam_date" in made:
+        made["exam_date"] = _dates(made["exam_date"])
     rest = [table[name] for name in table.columns if name not in columns.values() and name not in made]
     rest = [column for column in rest if not identifies(column.name)]
     return pl.DataFrame([*made.values(), *rest])
+
+
+def not_understood(table: pl.DataFrame, known: ColumnMap, name: str, first_line: int) -> list[Problem]:
+    """Each value of the table that `mapped` leaves out, by its line and column; the value itself is not repeated.
+
+    `name` is the table's file, `first_line` that of its first row.
+    """
+    made = mapped(table, known)
+    problems = []
+    for ours in (one for one in ("side", "hardware", "exam_date", "spacing_y_mm") if one in known.columns):
+        theirs = known.columns[ours]
+        there = table[theirs].is_not_null() & ~table[theirs].cast(pl.String).is_in(["None", ""])
+        for row in (there & made[ours].is_null()).arg_true():
+            says = f"the value of {theirs} is not understood as {ours}, and left out"
+            problems.append(Problem("not-understood", name, row + first_line, says, "write it as the other lines do"))
+    return problems
 
 
 def preview(table: pl.DataFrame, known: ColumnMap) -> list[tuple[str, str, str, int]]:
@@ -184,6 +203,16 @@ def _as_text(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Float64 and bool((column.drop_nulls() == column.drop_nulls().round()).all()):
         column = column.cast(pl.Int64)  # an identifier that came as 17.0
     return column.cast(pl.String).str.strip_chars()
+
+
+def _dates(column: pl.Series) -> pl.Series:
+    """Days, value by value: one that is none of `DATES` is null, and takes no other with it."""
+    if column.dtype in (pl.Date, pl.Datetime):
+        return column.cast(pl.Date)
+    # A workbook's midnights become text where another cell of the column is text.
+    text = _as_text(column).str.replace(r"^(\d{4}-\d\d-\d\d)[ T]00:00.*$", "$1")
+    forms = [text.str.to_date(form, strict=False).alias(form) for form in DATES]
+    return pl.DataFrame(forms).select(pl.coalesce(*DATES)).to_series().alias(column.name)
 
 
 def _translated(column: pl.Series, words: Mapping[str, str], otherwise: str | None) -> pl.Series:

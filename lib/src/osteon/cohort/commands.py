@@ -113,7 +113,8 @@ def from_store(
     cases, problems = stored.of_records(stored.on_the_bus(connect_as(read_settings(Settings))))
     described = stored.DESCRIPTION
     if table is not None:
-        cases, labels = stored.with_labels(cases, read_tabular(table), table.name)
+        cases, labels, more = stored.with_labels(cases, read_tabular(table), table.name)
+        problems += more
         described = replace(described, labels=FEMUR_LABELS if set(labels) <= set(FEMUR_LABELS) else labels)
     for name in ("cohort.parquet", "cohort.csv"):
         write_cohort(cases, out / name, described)

@@ -16,6 +16,7 @@ KINDS = {  # what it is called → whether results may not be trusted until it i
     "label-unknown": True,
     "contradiction": True,
     "not-listed": False,
+    "not-understood": False,
     "rule-broken": True,
     "knows-the-outcome": True,
     "has-changed": True,

@@ -18,14 +18,14 @@ import pyreadstat
 
 from osteon.errors import OsteonError
 
-__all__ = ["SUFFIXES", "NotATable", "Tabular", "read_tabular"]
+__all__ = ["DATES", "SUFFIXES", "NotATable", "Tabular", "read_tabular"]
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".sas7bdat", ".xpt", ".sav", ".zsav", ".por", ".dta", ".parquet")
 ENCODINGS = ("utf-8-sig", "latin-1")  # Latin-1 takes any byte, so it comes last
 SEPARATORS = ";,\t|"
 NUMBER, COMMA_NUMBER = r"^[+-]?(0|[1-9]\d*)?(\.\d+)?([eE][+-]?\d+)?$", r"^[+-]?\d{1,3}(\.?\d{3})*,\d+$|^[+-]?\d+,\d+$"
 DATES = ("%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y")  # as ISO, DICOM, and day first; 03/04 is the third of April
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "None", ".", "-")
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", ".", "-")
 
 
 class NotATable(OsteonError):
@@ -114,19 +114,22 @@ def _typed(table: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     for name in table.columns:
         text = table[name].str.strip_chars()
         text = text.set(text.is_in(MISSING), None)
-        known = text.drop_nulls()
+        known = text.filter(text != "None")  # among numbers and dates it is no value; among words it may be a label
         if not len(known):
             columns.append(text)
         elif known.str.contains(NUMBER).all() and known.str.contains(r"\d").all():
             is_whole = not known.str.contains(r"[.eE]").any() and known.str.len_chars().max() < 18  # type: ignore[operator]
-            columns.append(text.cast(pl.Int64 if is_whole else pl.Float64))
+            columns.append(text.cast(pl.Int64 if is_whole else pl.Float64, strict=False))
         elif known.str.contains(r"^[+-]?\d+$|" + COMMA_NUMBER).all() and known.str.contains(",").any():
             commas.append(name)
             columns.append(
-                text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True).cast(pl.Float64)
+                text.str.replace_all(".", "", literal=True)
+                .str.replace(",", ".", literal=True)
+                .cast(pl.Float64, strict=False)
             )
         else:
-            columns.append(_dates(text))
+            dates = _dates(text.replace("None", None))
+            columns.append(dates if dates.dtype == pl.Date else text)
     return pl.DataFrame(columns), commas
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from pydicom.dataset import Dataset
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped
+from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
 from osteon.cohort.measure import FIX
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
@@ -99,7 +99,7 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
         return Found(table, described, folder, problems + more)
     unreadable = {problem.where for problem in problems}
     table, more = joined(headers, mapped(tabular.table, known), name, tabular.first_line, unreadable)
-    problems += more
+    problems += more + not_understood(tabular.table, known, name, tabular.first_line)
     labels = tuple(dict.fromkeys(known.labels.values()))
     described = replace(
         described,

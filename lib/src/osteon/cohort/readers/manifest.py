@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped
+from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
 from osteon.cohort.picture import PICTURES, VOLUMES
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NO_PATIENTS, Found, NotThisDataSet, files_below, unnamed_patient
@@ -56,6 +56,7 @@ def from_table(folder: Path, name: str, tabular: Tabular, known: ColumnMap) -> F
         raise NotThisDataSet(f"no column of {name} names files: say which with --map path=…; it has {has}")
     table = mapped(tabular.table, known)
     paths, problems = _resolved(folder, name, table["path"], tabular.first_line)
+    problems += not_understood(tabular.table, known, name, tabular.first_line)
     table = table.with_columns(path=paths)
     if "case" not in table.columns or table["case"].null_count() or table["case"].n_unique() < len(table):
         table = table.drop("case", strict=False).with_columns(case=_unique_cases(paths))

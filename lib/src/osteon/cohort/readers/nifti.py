@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped
+from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
 from osteon.cohort.picture import VOLUMES
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
@@ -52,7 +52,7 @@ def with_map(folder: Path, tabular: Tabular, table_name: str, known: ColumnMap) 
     if not files:
         raise NotThisDataSet(f"{folder.name} holds no .nii and no .nii.gz")
     rows: list[dict[str, object]] = []
-    problems: list[Problem] = []
+    problems = not_understood(tabular.table, known, table_name, tabular.first_line)
     by_part: dict[str, list[str]] = {}
     for name in files:
         for part in _parts(name):

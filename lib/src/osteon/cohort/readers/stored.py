@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 import polars as pl
 
 from osteon.bus.wire import Bus
-from osteon.cohort.column_map import guess, mapped
+from osteon.cohort.column_map import guess, mapped, not_understood
 from osteon.cohort.problem import Problem
-from osteon.cohort.readers.found import NotThisDataSet, table_of
+from osteon.cohort.readers.found import NotThisDataSet, agreed, table_of
 from osteon.cohort.table import Description, collected, conformed
 from osteon.cohort.tabular import Tabular
 from osteon.contracts import ObjectRef
@@ -56,24 +56,41 @@ def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list
     return table_of(_row(record) for record in latest.values()), problems
 
 
-def with_labels(table: pl.DataFrame, tabular: Tabular, name: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The table with what a researcher's table adds, by image id (column `case`) or pseudonym (column `patient`); and
-    the labels in it. What the records say counts. Raises NotThisDataSet where neither fits an image."""
+def with_labels(
+    table: pl.DataFrame, tabular: Tabular, name: str
+) -> tuple[pl.DataFrame, tuple[str, ...], list[Problem]]:
+    """The table with what a researcher's table adds, by image id (column `case`) or pseudonym (column `patient`); the
+    labels in it; and what is wrong with it. What the records say counts; what lines of one key do not agree on is left
+    out. Raises NotThisDataSet where neither fits an image."""
     known = guess(tabular.table)
     told = mapped(tabular.table, known)
     for key in ("case", "patient"):
-        if key in told.columns and len(set(told[key]) & set(table[key])):
+        if key in told.columns and len(set(told[key].drop_nulls()) & set(table[key])):
             break
     else:
         raise NotThisDataSet(
             f"no line of {name} fits an image: bring a column image id (case), or patient with pseudonyms"
         )
-    other = told.unique(key, keep="first", maintain_order=True).drop({"case", "patient", "path"} - {key}, strict=False)
+    problems = not_understood(tabular.table, known, name, tabular.first_line)
+    problems += _lines_in_vain(told[key], table[key], name, tabular.first_line)
+    other = agreed(told.drop({"case", "patient", "path"} - {key}, strict=False), key)
     joined = table.join(other, on=key, how="left", suffix=" told", maintain_order="left")
     both = [column for column in table.columns if f"{column} told" in joined.columns]
     merged = [pl.coalesce(column, pl.col(f"{column} told").cast(table.schema[column])).alias(column) for column in both]
     labelled = joined.with_columns(merged).drop(f"{column} told" for column in both)
-    return collected(conformed(labelled)), tuple(dict.fromkeys(known.labels.values()))
+    return collected(conformed(labelled)), tuple(dict.fromkeys(known.labels.values())), problems
+
+
+def _lines_in_vain(told: pl.Series, stored: pl.Series, name: str, first_line: int) -> list[Problem]:
+    """Lines that fit no image, and lines whose key stood in an earlier one."""
+    problems = []
+    for row in (~told.is_in(stored.implode()).fill_null(value=False)).arg_true():
+        says = f"no image that is stored has this {told.name}"
+        problems.append(Problem("missing", name, row + first_line, says, "send the image, or remove the line"))
+    for row in (~told.is_first_distinct() & told.is_not_null()).arg_true():
+        says = f"{told.name} stands in several lines; what differs between them is left out"
+        problems.append(Problem("twice", name, row + first_line, says, "keep one line for each"))
+    return problems
 
 
 def object_bytes(store: Store) -> Callable[[str], bytes]:
