@@ -1,5 +1,6 @@
 """Files go out as they are, at the rate that was asked for."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,22 @@ def test_a_cohort_is_sent_by_c_store_and_what_was_not_taken_is_told(
     assert "2 of 3 images were taken" in done.output
     assert "1 not: status 0xA700" in done.output
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize("to", ["dimse://DOOR@127.0.0.1:{port}", "http://127.0.0.1:{port}/studies"])
+def test_a_missing_file_and_a_closed_door_are_told_for_each_file(tmp_path: Path, to: str) -> None:
+    with socket.socket() as bound:  # bound and not listening: nobody answers there
+        bound.bind(("127.0.0.1", 0))
+        dataset = femur_radiograph(Case(0, "test", 0, "typical"), SITES[0], pitch_mm=2.0)
+        (tmp_path / "0.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+        table = pl.DataFrame({"case": ["0", "1"], "patient": ["0", "1"], "path": ["0.dcm", "gone.dcm"]})
+        write_cohort(table, tmp_path / "cohort.parquet", Description("two"))
+
+        done = CliRunner().invoke(commands, ["send", str(tmp_path), "--to", to.format(port=bound.getsockname()[1])])
+
+    assert done.exit_code == 1
+    assert "0 of 2 images were taken" in done.output
+    assert done.output.count("1 not: ") == 2
 
 
 def test_an_address_that_is_none_says_how_one_reads(tmp_path: Path) -> None:

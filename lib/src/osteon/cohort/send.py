@@ -5,7 +5,7 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,7 @@ __all__ = ["Answer", "Parcel", "at_rate", "choose_doors", "send_by_c_store", "se
 
 DoorName = Literal["dimse", "stow"]
 ANSWER_WITHIN_S = 120.0  # a busy machine is slow, and an image that is safe late is safe
+REFUSED = "the association was refused"
 MAX_CONTEXTS = 128  # as many as an association may propose, PS3.8 section 9.3.2.2
 
 # The bytes of the file go out as they are: what is broken must reach the door broken.
@@ -60,19 +61,25 @@ def choose_doors(paths: Sequence[Path]) -> list[Parcel]:
 def send_by_c_store(
     parcels: Sequence[Parcel], host: str, port: int, aet: str, calling_aet: str = "DEMO"
 ) -> Iterator[Answer]:
-    """Send over as few associations as the proposed contexts allow; one answer a parcel, in order."""
+    """Send over as few associations as the proposed contexts allow; one answer a parcel, in order.
+
+    Each file's header is read once. A door that refuses an association is not asked again.
+    """
     association: Association | None = None
     proposed: set[tuple[str, str]] = set()
-    for number, parcel in enumerate(parcels):
-        context = _context(parcel.path)
-        if context is None:
-            yield Answer(parcel, "no file meta information")
+    is_refused = False
+    contexts = [_context(parcel.path) for parcel in parcels]
+    for number, (parcel, context) in enumerate(zip(parcels, contexts, strict=True)):
+        if context is None or is_refused:
+            says = "no file meta information" if parcel.path.is_file() else "there is no such file"
+            yield Answer(parcel, REFUSED if context else says)
             continue
         if association is None or not association.is_established or context not in proposed:
             if association is not None and association.is_established:
                 association.release()
-            proposed = _contexts(parcels[number:])
+            proposed = _first_of(contexts[number:])
             association = _associate(proposed, host, port, aet, calling_aet)
+            is_refused = not association.is_established
         yield Answer(parcel, _store(association, parcel.path))
     if association is not None and association.is_established:
         association.release()
@@ -87,7 +94,12 @@ def send_by_stow(parcels: Sequence[Parcel], url: str, token: str = "", ca: Path 
     trust = ssl.create_default_context(cafile=ca) if ca else True
     with httpx.Client(timeout=ANSWER_WITHIN_S, headers=headers, verify=trust) as client:
         for parcel in parcels:
-            yield Answer(parcel, _post(client, url, parcel.path.read_bytes()))
+            try:
+                yield Answer(parcel, _post(client, url, parcel.path.read_bytes()))
+            except httpx.TransportError as error:
+                yield Answer(parcel, f"the door does not answer ({type(error).__name__})")
+            except OSError as error:
+                yield Answer(parcel, f"the file can't be read ({type(error).__name__})")
 
 
 def at_rate(
@@ -112,17 +124,13 @@ def _context(path: Path) -> tuple[str, str] | None:
     try:
         meta = read_file_meta_info(path)
         return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
-    except (InvalidDicomError, AttributeError, EOFError, ValueError, NotImplementedError, KeyError):
+    except (InvalidDicomError, AttributeError, EOFError, ValueError, NotImplementedError, KeyError, OSError):
         return None
 
 
-def _contexts(parcels: Sequence[Parcel]) -> set[tuple[str, str]]:
-    contexts: set[tuple[str, str]] = set()
-    for parcel in parcels:
-        context = _context(parcel.path)
-        if context is not None and len(contexts) < MAX_CONTEXTS:
-            contexts.add(context)
-    return contexts
+def _first_of(contexts: Iterable[tuple[str, str] | None]) -> set[tuple[str, str]]:
+    """As many different ones as an association may propose, the next ones first."""
+    return set(list(dict.fromkeys(context for context in contexts if context is not None))[:MAX_CONTEXTS])
 
 
 def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str, calling_aet: str) -> Association:
@@ -135,7 +143,7 @@ def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str, c
 
 def _store(association: Association, path: Path) -> str:
     if not association.is_established:
-        return "the association was refused"
+        return REFUSED
     try:
         status = association.send_c_store(path)
     except (ValueError, AttributeError, RuntimeError) as error:
