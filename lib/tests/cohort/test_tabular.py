@@ -130,3 +130,13 @@ def test_a_value_that_is_not_understood_is_told_by_its_line_and_takes_no_other_w
     problems = not_understood(tabular.table, known, "a.csv", tabular.first_line)
     assert [(one.line, one.kind) for one in problems] == [(3, "not-understood")] * 2
     assert not any("unknown" in str(one) for one in problems)
+
+
+def test_columns_that_name_a_person_by_part_of_their_name_or_by_their_values_stay_out() -> None:
+    names = ["personnr", "pers_nr", "Patientens namn", "name_of_patient", "fullname", "Födelsedatum patient"]
+    kept = {"hospital_name": ["Lund"], "image_number": [12345]}
+    table = pl.DataFrame({name: ["x"] for name in names} | {"nyckel": ["19121212-1212"]} | kept)
+
+    made = mapped(table, guess(table))
+
+    assert set(made.columns) == set(kept)

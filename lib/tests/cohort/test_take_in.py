@@ -14,8 +14,9 @@ from osteon.cohort.boxes import with_boxes
 from osteon.cohort.commands import cohort as commands
 from osteon.cohort.commands import register
 from osteon.cohort.split import open_split
-from osteon.cohort.table import open_cohort
+from osteon.cohort.table import Description, collected, conformed, open_cohort, write_cohort
 from osteon.cohort.take_in import take_in
+from osteon.errors import OsteonError
 
 
 def run(*words: object, code: int = 0, app: object = commands) -> str:
@@ -143,3 +144,20 @@ def test_boxes_go_to_the_image_of_their_folder_and_what_fits_several_is_told(tmp
         ("contradiction", "labels/2.txt"),
         ("unreadable", "labels/e/3.txt"),
     }
+
+
+def test_with_labels_of_ones_own_each_is_compared_and_held_out_sites_need_a_positive_one(tmp_path: Path) -> None:
+    labels = ["fractured", "whole", "zoster"]
+    rows = [{"case": f"{n}", "patient": f"{n}", "label": labels[n % 3], "site": f"s{n % 6}"} for n in range(180)]
+    table = pl.DataFrame(rows).with_columns(spacing_y_mm=0.1, spacing_x_mm=0.1, cast=pl.col("label") == "fractured")
+    write_cohort(collected(conformed(table)), tmp_path / "cohort.parquet", Description("mine", labels=tuple(labels)))
+
+    said = run("check", tmp_path, "--no-files", code=1)
+    with pytest.raises(OsteonError, match=r"--positive .* there are fractured, whole, zoster"):
+        run("split", tmp_path, tmp_path / "sites.parquet", "--by", "site")
+    with pytest.raises(OsteonError, match="no label broken"):
+        run("split", tmp_path, tmp_path / "sites.parquet", "--by", "site", "--positive", "broken")
+
+    assert "each label in turn" in said
+    assert "cast " in said
+    assert "(positive: fractured)" in said

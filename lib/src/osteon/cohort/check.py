@@ -77,7 +77,7 @@ def checked_variables(
         Problem(
             "knows-the-outcome",
             name,
-            says=f"{told.name} {told.how}",
+            says=f"{told.name} {told.how}" + ("" if positive == AFF else f" (positive: {', '.join(positive)})"),
             way_out="leave it out of every model unless it is surely known before the outcome; where it is a site or "
             "a device, compare within it",
         )

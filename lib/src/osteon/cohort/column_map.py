@@ -68,6 +68,14 @@ FEMUR_WORDS = {  # what the four labels are called
     "tff": "typical_fracture", "typical": "typical_fracture", "typical fracture": "typical_fracture",
     "no fracture": "no_fracture", "normal": "no_fracture", "none": "no_fracture",
 }  # fmt: skip
+# The same words as parts of longer names; a bare `name` is none of them, for sites and devices have names too.
+PERSONAL = re.compile(
+    r"person(al)?(nr|nummer|number)|persnr|birth|fodelse|geburt|adress|address|telefon|phone|email|epost|socialsecurity"
+    r"|(patient\w*|person\w*|full|first|last|sur|given|middle|maiden|for|efter|vor|nach|physicians?)(name|namn)$"
+    r"|(name|namn)(of|pa)?(patient|person)"
+)
+# A Swedish personal number, with a day above 60 for a coordination number.
+PERSONAL_NUMBER = r"^(19|20)?\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\d{4}$"
 
 
 class NoSuchColumn(OsteonError):
@@ -148,7 +156,7 @@ def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
     if "exam_date" in made:
         made["exam_date"] = _dates(made["exam_date"])
     rest = [table[name] for name in table.columns if name not in columns.values() and name not in made]
-    rest = [column for column in rest if not identifies(column.name)]
+    rest = [column for column in rest if not identifies(column)]
     return pl.DataFrame([*made.values(), *rest])
 
 
@@ -177,9 +185,14 @@ def preview(table: pl.DataFrame, known: ColumnMap) -> list[tuple[str, str, str, 
     return rows
 
 
-def identifies(name: str) -> bool:
-    """Whether a column of this name would name a person."""
-    return plain(name) in IDENTIFYING
+def identifies(column: pl.Series) -> bool:
+    """Whether a column names persons: by its name, or since half of its values look like Swedish personal numbers."""
+    if plain(column.name) in IDENTIFYING or PERSONAL.search(plain(column.name)):
+        return True
+    known = column.drop_nulls()
+    if known.dtype not in (pl.String, pl.Int64) or not len(known):
+        return False
+    return 2 * int(known.cast(pl.String).str.strip_chars().str.contains(PERSONAL_NUMBER).sum()) >= len(known)
 
 
 def plain(name: str) -> str:

@@ -144,20 +144,21 @@ def check(
 
     from osteon.cohort import check as checks
     from osteon.cohort.measure import file_bytes
-    from osteon.cohort.split import AFF
     from osteon.cohort.table import collected, open_cohort
     from osteon.cohort.take_in import write_problems
 
     opened = open_cohort(at)
     rows, name = collected(opened.frame), "cohort.csv" if at.is_dir() else at.name
-    labels = tuple(label.strip() for label in positive.split(",") if label.strip()) or (
-        AFF if set(AFF) & set(opened.description.labels) else opened.description.labels[-1:]
-    )
+    labels = _positive(positive, opened.description.labels)
+    # Where nothing says which label is positive, each is compared with the rest.
+    classes: list[tuple[str, ...]] = [labels] if labels else [(label,) for label in opened.description.labels] or [()]
     problems = checks.checked_table(rows, opened.description, name)
-    problems += checks.checked_variables(rows, None, name, labels)
     known = variables or opened.folder / "variables.parquet"
-    if variables is not None or known.is_file():
-        problems += checks.checked_variables(rows, pl.read_parquet(known), known.name, labels)
+    further = pl.read_parquet(known) if variables is not None or known.is_file() else None
+    for one in classes:
+        problems += checks.checked_variables(rows, None, name, one)
+        problems += checks.checked_variables(rows, further, known.name, one) if further is not None else []
+    problems = list(dict.fromkeys(problems))
     is_local = ~pl.col("path").str.contains("://")
     if files:
         with _bar() as bar:
@@ -167,6 +168,8 @@ def check(
                 local, file_bytes(opened.folder), name, lambda done: bar.update(task, completed=done)
             )
     screen = Console()
+    said = " and ".join(labels) if labels else "each label in turn"
+    screen.print(f"positive, where variables are compared with the outcome: {said}", highlight=False, markup=False)
     _show_problems(screen, problems, most=10**9 if show_all else SHOWN_OF_A_KIND)
     if out is not None:
         write_problems(problems, out)
@@ -216,9 +219,7 @@ def split(
 
     opened = open_cohort(at)
     rows = collected(opened.frame)
-    labels = tuple(positive.split(",")) if positive else (
-        splits.AFF if set(splits.AFF) & set(opened.description.labels) else opened.description.labels[-1:]
-    )  # fmt: skip
+    labels = _positive(positive, opened.description.labels)
     if by == "patient":
         made = splits.k_fold(rows, n_folds=groups or 5, seed=seed)
     elif by == "existing":
@@ -228,6 +229,10 @@ def split(
             raise OsteonError("a split in time needs --from-date")
         made = splits.in_time(rows, from_date.date())
     else:
+        if not labels:
+            known = ", ".join(opened.description.labels) or "none in this data set"
+            raise OsteonError(f"say with --positive which labels each held-out group must have; there are {known}")
+        Console().print(f"positive: {' and '.join(labels)}", highlight=False, markup=False)
         made = splits.hold_out(rows, by, n_groups=groups or None, positive=labels, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     splits.write_split(made, out)
@@ -434,6 +439,16 @@ def _window(text: str) -> "Window":
         raise OsteonError("a window reads name:from:to in days before the index date, for instance 2y:730:1") from None
 
 
+def _positive(named: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels that count as positive: those named, else the atypical fractures; empty where neither tells."""
+    from osteon.cohort.split import AFF
+
+    stated = tuple(label.strip() for label in named.split(",") if label.strip())
+    if unknown := [label for label in stated if labels and label not in labels]:
+        raise OsteonError(f"there is no label {unknown[0]}; there are {', '.join(labels)}")
+    return stated or (AFF if set(AFF) & set(labels) else ())
+
+
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -453,7 +468,7 @@ def _show_map(screen: Console, name: str, table: "pl.DataFrame", understood_as: 
     if renamed := {theirs: ours for theirs, ours in known.labels.items() if theirs != ours}:
         screen.print("labels: " + ", ".join(f"{theirs} is {ours}" for theirs, ours in renamed.items()), highlight=False)
     kept = [column for column in table.columns if column not in known.columns.values()]
-    named = [column for column in kept if identifies(column)]
+    named = [column for column in kept if identifies(table[column])]
     kept = [column for column in kept if column not in named]
     if named:
         screen.print(f"left out, since they would name a person: {', '.join(named)}", highlight=False, markup=False)
