@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +198,16 @@ def test_workers_that_are_killed_lose_nothing_and_close_no_port(
 
     def kill_workers() -> None:
         for _ in range(3):
-            workers = [one for one in doors.process.children() if "receive-dimse" in one.cmdline()]
-            workers[0].send_signal(signal.SIGKILL)
-            until(lambda: len([one for one in doors.process.children() if one.status() != "zombie"]) >= 4)
+            until(receivers)
+            receivers()[0].send_signal(signal.SIGKILL)
+
+    def receivers() -> list[psutil.Process]:
+        """Those that have begun: one that was just started has no command line, one that ended has none either."""
+        found = []
+        for one in doors.process.children():
+            with suppress(psutil.Error):
+                found += [one] if "receive-dimse" in one.cmdline() else []
+        return found
 
     with ThreadPoolExecutor(4) as pool:
         killing = pool.submit(kill_workers)
