@@ -22,9 +22,14 @@ charts are rendered without asking the cluster nothing is known of any, and noth
 {{- end }}
 {{- end }}
 
+{{/* Who speaks to Kafka and the store as themselves, as JSON: a hub alone only makes topics and releases */}}
+{{- define "osteon.users" -}}
+{{- ternary (list "admin" "ingest" "accept" "harmonizer" "classifier" "reconcile" "console" "forget") (list "admin") .Values.site.enabled | toJson }}
+{{- end }}
+
 {{/* Which value names which Secret, and what must be in it, as YAML */}}
 {{- define "osteon.named" -}}
-{{- $users := ternary (list "admin" "ingest" "accept" "harmonizer" "classifier" "reconcile" "console" "forget") (list "admin") .Values.site.enabled }}
+{{- $users := include "osteon.users" . | fromJsonArray }}
 {{- $identities := list }}
 {{- $logins := list }}
 {{- range $users }}

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from osteon.cohort.boxes import with_boxes
 from osteon.cohort.commands import cohort as commands
-from osteon.cohort.commands import register
+from osteon.cohort.register_commands import register
 from osteon.cohort.split import open_split
 from osteon.cohort.table import Description, collected, conformed, open_cohort, write_cohort
 from osteon.cohort.take_in import take_in

@@ -17,5 +17,7 @@ register.py     variables from long dated tables, in windows before the index da
 show.py         counts by site, label, size and time, printed and drawn
 prepare.py      aligned, deduplicated 16-bit crops in shards
 send.py         files into a running Osteon by C-STORE or STOW-RS
-commands.py     `osteon cohort …` and `osteon register build`
+progress.py     the bar of long work
+commands.py     `osteon cohort …`
+register_commands.py  `osteon register build`
 """

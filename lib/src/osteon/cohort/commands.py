@@ -1,4 +1,4 @@
-"""`osteon cohort …` and `osteon register build`: a data set from its folder to shards, and into a running Osteon."""
+"""`osteon cohort …`: a data set from its folder to shards, and into a running Osteon."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from osteon.cohort.progress import progress
 from osteon.errors import OsteonError
 
 if TYPE_CHECKING:  # what weighs is imported by the command that needs it
@@ -16,23 +16,16 @@ if TYPE_CHECKING:  # what weighs is imported by the command that needs it
 
     from osteon.cohort.column_map import ColumnMap
     from osteon.cohort.problem import Problem
-    from osteon.cohort.register import Window
 
-__all__ = ["cohort", "register"]
+__all__ = ["cohort"]
 
 SHOWN_OF_A_KIND = 5
 
 cohort = typer.Typer(
     no_args_is_help=True, help="Data sets: make one, bring your own, check, show, split, prepare, send."
 )
-register = typer.Typer(no_args_is_help=True, help="Registers: variables from long dated tables.")
 
 CohortAt = Annotated[Path, typer.Argument(help="cohort.parquet or .csv, or the folder that holds it")]
-
-
-@register.callback()
-def _group() -> None:
-    """With one command alone, typer would leave its name out."""
 
 
 @cohort.command("import", no_args_is_help=True)
@@ -78,7 +71,7 @@ def import_(
             raise typer.Exit(1)
     if dry_run:
         return
-    with _bar() as bar:
+    with progress() as bar:
         task = bar.add_task("reading", total=None)
         taken = take_in.take_in(
             folder, out, reader=reader, table=table, columns=columns or None, spacing_rule=spacing, sheet=sheet,
@@ -161,7 +154,7 @@ def check(
     problems = list(dict.fromkeys(problems))
     is_local = ~pl.col("path").str.contains("://")
     if files:
-        with _bar() as bar:
+        with progress() as bar:
             task = bar.add_task("reading", total=len(rows))
             local = rows.filter(is_local.fill_null(value=True))
             problems += checks.checked_files(
@@ -320,7 +313,7 @@ def prepare(
     read = (
         object_bytes(connect_as(read_settings(Settings))) if is_stored.any() else FolderBytes(opened.folder.resolve())
     )
-    with _bar() as bar:
+    with progress() as bar:
         task = bar.add_task("preparing", total=len(table))
         came = prepared(
             table.filter(pl.col("path").is_not_null()), read,
@@ -369,7 +362,7 @@ def send(
     else:
         raise OsteonError("an address reads dimse://AET@host:port or https://host:port/dicomweb/studies")
     said: Counter[str] = Counter()
-    with _bar() as bar:
+    with progress() as bar:
         task = bar.add_task("sending", total=len(paths))
         for answer in at_rate(answers, rate):
             said[answer.text] += 1
@@ -382,61 +375,11 @@ def send(
         raise typer.Exit(1)
 
 
-@register.command("build", no_args_is_help=True)
-def build(
-    long: Annotated[Path, typer.Argument(help="the long table: patient, date, kind, code, amount; Parquet or CSV")],
-    at: Annotated[Path, typer.Argument(help="the cohort, which tells each patient's index date")],
-    out: Annotated[Path | None, typer.Option(help="folder to write to; else beside the cohort's table")] = None,
-    window: Annotated[
-        list[str] | None, typer.Option(help="name:from:to in days before the index date, as 2y:730:1; repeat it")
-    ] = None,
-    least: Annotated[int, typer.Option(min=1, help="patients that must have a code for it to become a variable")] = 10,
-) -> None:
-    """Turn long dated tables into variables in windows before the index date, with a dictionary.
-
-    Entries on the index date or later never enter. Writes variables.parquet (a row a patient) and dictionary.csv.
-
-    Example: osteon register build cohorts/digital/register.parquet cohorts/digital
-    """
-    import polars as pl
-
-    from osteon.cohort import register as registers
-    from osteon.cohort.table import collected, open_cohort
-    from osteon.cohort.tabular import read_tabular
-
-    opened = open_cohort(at)
-    entries = pl.scan_parquet(long) if long.suffix == ".parquet" and long.is_file() else read_tabular(long).table.lazy()
-    windows = [_window(text) for text in window or []] or list(registers.WINDOWS)
-    index = registers.index_dates(collected(opened.frame))
-    built = registers.build(entries, index, windows=windows, least_patients=least)
-    folder = out or opened.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    built.variables.write_parquet(folder / "variables.parquet", metadata={"osteon.digest": built.digest})
-    built.dictionary.write_csv(folder / "dictionary.csv")
-    screen = Console()
-    screen.print(
-        f"{len(built.dictionary):,} variables of {len(built.variables):,} patients in {folder / 'variables.parquet'}; "
-        f"{built.n_later:,} entries on the index date or later stayed out",
-        highlight=False,
-    )
-    screen.print(f"digest {built.digest}", highlight=False)
-
-
 def _pair(text: str) -> tuple[str, str]:
     ours, mark, theirs = text.partition("=")
     if not mark:
         raise OsteonError("a column is mapped as ours=theirs, for instance --map site=klinik")
     return ours.strip(), theirs.strip()
-
-
-def _window(text: str) -> "Window":
-    from osteon.cohort.register import Window
-
-    try:
-        name, start, end = text.split(":")
-        return Window(name, int(start), int(end))
-    except ValueError:
-        raise OsteonError("a window reads name:from:to in days before the index date, for instance 2y:730:1") from None
 
 
 def _positive(named: str, labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -447,13 +390,6 @@ def _positive(named: str, labels: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [label for label in stated if labels and label not in labels]:
         raise OsteonError(f"there is no label {unknown[0]}; there are {', '.join(labels)}")
     return stated or (AFF if set(AFF) & set(labels) else ())
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    )  # fmt: skip
 
 
 def _show_map(screen: Console, name: str, table: "pl.DataFrame", understood_as: str, known: "ColumnMap") -> None:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.stats import beta, rankdata
+from scipy.stats import beta
+
+from osteon.statistics.binary import area_under_curve
 
 __all__ = ["Knowing", "knowing"]
 
@@ -64,7 +66,7 @@ def _how_number(values: Floats, is_positive: Bools) -> str:
     x, y = values[known], is_positive[known]
     if len(np.unique(x)) < 2 or y.sum() < LEAST_POSITIVE or (~y).sum() < LEAST_POSITIVE:
         return ""
-    area = _area(x, y)
+    area = area_under_curve(x, y)
     if max(area, 1 - area) >= LEAST_AREA:
         return f"orders patients by outcome (area under the curve {max(area, 1 - area):.3f})"
     for values_now in (x, -x):
@@ -85,11 +87,6 @@ def _likely(holds: Bools, is_positive: Bools) -> str:
     if least_of_positive < LEAST_RATIO * most_of_others:
         return ""
     return f"for {a / n:.0%} of the positive patients and {b / m:.1%} of the others"
-
-
-def _area(x: Floats, y: Bools) -> float:
-    n, m = int(y.sum()), int((~y).sum())
-    return float((rankdata(x)[y].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def _numbers(column: pl.Series) -> Floats:

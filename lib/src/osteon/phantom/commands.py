@@ -6,10 +6,10 @@ from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from osteon.cohort.commands import cohort
+from osteon.cohort.progress import progress
 from osteon.errors import Fatal
 
 __all__ = ["cohort"]
@@ -78,7 +78,7 @@ def make(
     if dry_run:
         _show(design.preset, counts)
         return
-    with _bars() as bars:
+    with progress(stays=True) as bars:
         bar = bars.add_task("images", total=None)
         made = make_cohort(
             design, out, n_processes=processes, progress=lambda n, n_all: bars.update(bar, completed=n, total=n_all)
@@ -111,7 +111,7 @@ def difficulty(
     from osteon.phantom.render import first_sites
 
     signs = [_one_of(one, tuple(SIGNS), "sign") for one in (sign or SIGNS)]
-    with _bars() as bars:
+    with progress(stays=True) as bars:
         bar = bars.add_task("measuring", total=None)
         found = measure(
             first_sites(sites),
@@ -182,7 +182,7 @@ def likeness(
     if len(places) < 2 + len(beside):
         raise Fatal("two collections have the same name: name the folders or lists differently")
     collections = []
-    with _bars() as bars:
+    with progress(stays=True) as bars:
         for name, place in places.items():
             try:
                 files = files_of(place)
@@ -195,11 +195,6 @@ def likeness(
     page = write_report(out, found, collections[0], collections[1:])
     off = ", ".join(found.off) or "nothing"
     Console().print(f"further from real ones than any two real collections are: {off}\n{page}", highlight=False)
-
-
-def _bars() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
 
 
 def _one_of(value: str, allowed: Sequence[Word], name: str) -> Word:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Picture
 from scipy.ndimage import gaussian_filter, sobel
+from scipy.stats import ks_2samp
 
 from osteon.errors import SetAside
 from osteon.imaging.dicom import read_dataset, read_image
@@ -205,8 +206,4 @@ def _spectrum(gray: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 def _distance(one: FloatArray, other: FloatArray) -> float:
     """Kolmogorov and Smirnov: the largest difference of the two cumulative shares."""
-    one, other = np.sort(one), np.sort(other)
-    at = np.concatenate([one, other])
-    a = np.searchsorted(one, at, side="right") / one.size
-    b = np.searchsorted(other, at, side="right") / other.size
-    return float(np.abs(a - b).max())
+    return float(ks_2samp(one, other, method="asymp").statistic)
