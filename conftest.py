@@ -88,7 +88,7 @@ class Server:
 
     def log(self) -> str:
         """The end of what it logged."""
-        return tail(self.folder, self.part.name, 60)
+        return tail(self.folder, self.part.name, 12)
 
 
 _running: list[Server] = []
