@@ -59,8 +59,8 @@ bench: .venv/bench ## measure the path against what the hardware could do; ONLY=
 faults: .venv/streaming ## kill everything while images stream, and account for each; SEED=n IMAGES=n KILLS=n HALTS=n
 	$(BIN)/python -m tests.faults --seed $(SEED) $(if $(IMAGES),--images $(IMAGES)) $(if $(KILLS),--kills $(KILLS)) $(if $(HALTS),--halts $(HALTS))
 
-cluster-test: .venv/development $(if $(BUNDLE),,bundle) ## the archive on the cluster of KUBECONFIG, start to finish; BUNDLE=archive IMAGES=n VALUES=file
-	BUNDLE="$(or $(BUNDLE),$$(ls -t dist/osteon-*.tar | head -n 1))" IMAGES='$(IMAGES)' VALUES='$(VALUES)' \
+cluster-test: .venv/development $(if $(BUNDLE),,bundle) ## the archive on the cluster of KUBECONFIG, start to finish; BUNDLE=archive FROM=earlier IMAGES=n VALUES=file
+	BUNDLE="$(or $(BUNDLE),$$(ls -t dist/osteon-*.tar | head -n 1))" FROM='$(FROM)' IMAGES='$(IMAGES)' VALUES='$(VALUES)' \
 	    $(BIN)/pytest tests/cluster --capture=no
 
 fuzz: .venv/development ## feed the path with N mutated files, and the doors and stages; SEED=1 for others; a run that was ended goes on

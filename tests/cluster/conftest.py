@@ -18,7 +18,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     connect("default")
     if not os.environ.get("BUNDLE"):
         pytest.skip("BUNDLE names no archive: make cluster-test makes one")
-    found = unpack(Path(os.environ["BUNDLE"]).absolute(), tmp_path_factory.mktemp("bundle"))
+    return loaded(os.environ["BUNDLE"], tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def earlier(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """What stands before the upgrade: the archive that FROM names; or the same, and the upgrade changes a value."""
+    return loaded(os.environ["FROM"], tmp_path_factory.mktemp("earlier")) if os.environ.get("FROM") else bundle
+
+
+def loaded(archive: str, folder: Path) -> Bundle:
+    """An archive of `make bundle`, unpacked into the folder, its images loaded into the nodes."""
+    found = unpack(Path(archive).absolute(), folder)
     found.load(home() / "run" / "containerd" / "containerd.sock")
     return found
 

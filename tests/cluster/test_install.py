@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 N_IMAGES = int(os.environ.get("IMAGES") or "200")
 SEED = int(os.environ.get("SEED") or "1")
 APART_S = 1.5  # between two images
+STRIKE_S = 120.0  # so long images come at least while pods die; to strike each part once takes about that
 UPGRADE_S = 150.0  # so long images come at least while it is upgraded and rolled back
 EVERY_S = (4.0, 12.0)  # between two deletions of a pod
 KEPT_SECRETS = ("site-key", "tokens", "store-identities", "kafka-users", "authority")
@@ -48,22 +49,24 @@ def sending(door: Door, images: Sequence[Radiograph], spread_s: float, logs: Pat
     return senders
 
 
-def strike(release: Release, stop: threading.Event) -> list[str]:
-    """Delete a pod every few seconds, half of them without a chance to say goodbye; what was struck.
+def strike(release: Release, stop: threading.Event, struck: list[str]) -> None:
+    """Delete a pod every few seconds, half of them without a chance to say goodbye, and note in `struck` of which part.
+
+    Each part comes once, and then they come by chance.
 
     The door comes back between two strokes, or no image would ever get in: it is ready only while Kafka and the store
     are.
     """
-    rng, struck = random.Random(SEED), list[str]()
+    rng = random.Random(SEED)
+    due = rng.sample(PARTS, len(PARTS))
     while not stop.wait(rng.uniform(*EVERY_S)):
-        part = rng.choice(PARTS)
+        part = due.pop() if due else rng.choice(PARTS)
         grace = ("--grace-period=0", "--force") if rng.random() < 0.5 else ()
         chosen = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={part}"
         release.cluster.run("kubectl", "delete", "pod", "--selector", chosen, "--wait=false", *grace)
         struck.append(part)
         back_s = until(lambda: is_open(release) or stop.is_set(), "the door is open again", within_s=300)
         say(f"struck {part}{' at once' if grace else ''}; the door was open again after {back_s:.0f} s")
-    return struck
 
 
 def is_open(release: Release) -> bool:
@@ -77,7 +80,7 @@ def is_open(release: Release) -> bool:
     )
 
 
-def left_of(senders: Iterable[Sender], striker: "Future[list[str]]") -> int:
+def left_of(senders: Iterable[Sender], striker: "Future[None]") -> int:
     """How many images are not taken yet; raises what the striker met."""
     if striker.done():
         striker.result()
@@ -98,8 +101,10 @@ def said_of_a_wrong_password(release: Release) -> str:
     return str(found.value)
 
 
-def test_nothing_is_lost_or_doubled_from_install_to_uninstall(cluster: Cluster, bundle: Bundle, tmp_path: Path) -> None:
-    release = Release(cluster, bundle.chart)
+def test_nothing_is_lost_or_doubled_from_install_to_uninstall(
+    cluster: Cluster, bundle: Bundle, earlier: Bundle, tmp_path: Path
+) -> None:
+    release = Release(cluster, earlier.chart)
     say(f"\ninstalled and ready after {release.change('install'):.0f} s")
     say(f"memory at rest: {release.memory_bytes() / 1e9:.1f} GB")
     keys = Keys.from_site_key(release.secret("site-key", "site-key"))
@@ -108,19 +113,27 @@ def test_nothing_is_lost_or_doubled_from_install_to_uninstall(cluster: Cluster, 
     began = time.time()
 
     # 1. Half of the images while pods die, the other half through an upgrade and a rollback.
-    stop, spread_s = threading.Event(), APART_S * N_IMAGES / 2
-    senders = sending(door, images[: N_IMAGES // 2], spread_s, tmp_path / "logs" / "struck")
+    stop, struck, spread_s = threading.Event(), list[str](), APART_S * N_IMAGES / 2
+    senders = sending(door, images[: N_IMAGES // 2], max(spread_s, STRIKE_S), tmp_path / "logs" / "struck")
     with ThreadPoolExecutor(1) as threads:
-        striker = threads.submit(strike, release, stop)
+        striker = threads.submit(strike, release, stop, struck)
         try:
-            until(lambda: left_of(senders, striker) == 0, "half of the images are taken", within_s=PATIENCE_S)
+            until(
+                lambda: left_of(senders, striker) == 0 and set(struck) == set(PARTS),
+                "half of the images are taken, and each part was struck",
+                within_s=PATIENCE_S,
+            )
         finally:
             stop.set()
-    say(f"half of the images were taken after {time.time() - began:.0f} s, and {len(striker.result())} pods deleted")
+    striker.result()
+    say(f"half of the images were taken after {time.time() - began:.0f} s, and {len(struck)} pods deleted")
     upgraded = time.time()
     senders = sending(door, images[N_IMAGES // 2 :], max(spread_s, UPGRADE_S), tmp_path / "logs" / "upgraded")
-    say(f"upgraded within {release.change('upgrade', '--set', 'settings.log_level=DEBUG'):.0f} s")
+    upgrade = Release(cluster, bundle.chart)
+    say(f"upgraded within {upgrade.change('upgrade', '--set', 'settings.log_level=DEBUG'):.0f} s")
     say(f"rolled back within {release.change('rollback', '1'):.0f} s")
+    if earlier is not bundle:  # what comes next is asked of the later one
+        say(f"upgraded again within {upgrade.change('upgrade'):.0f} s")
     for sender in senders:
         sender.join(PATIENCE_S)
     ended = time.time()

@@ -19,6 +19,7 @@ PORTS = {
     "store": (8333, 9325),
     "triton": (8001, 8002, 9400),
     "ingest": (11112, 8042, 9400),
+    "commitments": (9400,),
     "accept": (9400,),
     "harmonizer": (9400,),
     "classifier": (9400,),
@@ -27,9 +28,11 @@ PORTS = {
     "desk": (),
     "forget": (),
     "test": (),
+    "pacs": (11113,),
 }
 FIGURES = {(part, port) for part, ports in PORTS.items() for port in ports if port in (9400, 9325, 8002)}
 BUS, OBJECTS, MODELS, TABLE = ("kafka", 9092), ("store", 8333), ("triton", 8001), ("console", 8090)
+PACS = ("pacs", 11113)
 DOORS = {("ingest", 11112), ("ingest", 8042)}
 
 NEEDED: dict[str, set[tuple[str, int]]] = {
@@ -37,6 +40,7 @@ NEEDED: dict[str, set[tuple[str, int]]] = {
     "store": set(),
     "triton": {BUS, OBJECTS},
     "ingest": {BUS, OBJECTS},
+    "commitments": {BUS, OBJECTS, PACS},
     "accept": {BUS, OBJECTS},
     "harmonizer": {BUS, OBJECTS, MODELS},
     "classifier": {BUS, OBJECTS, MODELS},
@@ -46,8 +50,8 @@ NEEDED: dict[str, set[tuple[str, int]]] = {
     "forget": {BUS, OBJECTS, TABLE},
     "test": {*DOORS, TABLE},
     "pacs": DOORS,
-    "prometheus": FIGURES,
-    "stranger": set(),
+    "prometheus": {*FIGURES, PACS},
+    "stranger": {PACS},  # nothing of Osteon's
 }
 
 LISTEN = """
@@ -95,7 +99,7 @@ def pod(part: str, image: str) -> dict[str, Any]:
         "securityContext": security,
         "containers": [container],
     }
-    metadata = {"name": part, "labels": labels if part in PORTS else {}}
+    metadata = {"name": part, "labels": labels if where(part) == "own" else {}}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -142,11 +146,12 @@ def test_only_what_is_needed_passes(spaces: dict[str, Cluster], bundle: Bundle) 
 
     values = {
         "site": {"pacs": {"cidrs": [f"{addresses['pacs']}/32"]}},
+        "ingest": {"settings": {"commit_addresses": f"PACS={addresses['pacs']}:{PACS[1]}"}},
         "networkPolicy": {"prometheusNamespaces": [spaces["watch"].namespace]},
     }
     policies = [one for one in render(values) if one["kind"] == "NetworkPolicy"]
     spaces["own"].run("kubectl", "apply", "-f", "-", stdin=listed(policies))
-    until(lambda: not reached("stranger"), "a stranger reaches nothing", within_s=120)
+    until(lambda: reached("stranger") == {PACS}, "a stranger reaches nothing of Osteon's", within_s=120)
 
     with ThreadPoolExecutor(4) as threads:
         found = dict(zip(NEEDED, threads.map(reached, NEEDED), strict=True))
