@@ -22,6 +22,7 @@ NEEDS = {
     "classifier": {"harmonized": "read", "models": "read"},
     "reconcile": {"models": "read"},
     "console": {},
+    "desk": {"models": "read write list"} | dict.fromkeys(BUCKETS[:-1], "list"),
 }
 """What each service does in which bucket. A line that grows is a question: why?"""
 

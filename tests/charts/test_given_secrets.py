@@ -13,7 +13,7 @@ import yaml
 from .cases import CASES, EVERYTHING
 from .render import CHART, NAMESPACE, Object, helm
 
-USERS = ("admin", "ingest", "accept", "harmonizer", "classifier", "reconcile", "console", "forget")
+USERS = ("admin", "ingest", "accept", "harmonizer", "classifier", "reconcile", "console", "forget", "desk")
 SERVER = ("tls.crt", "tls.key", "ca.crt")
 
 Secrets = dict[str, tuple[str, ...]]

@@ -258,13 +258,17 @@ def test_secrets_are_made_only_where_nobody_gave_them(case: str) -> None:
     assert made == {f"trial-{name}" for name in SECRETS.get(case, SECRETS["defaults"])}
 
 
-def test_a_hub_alone_has_no_users_of_services() -> None:
+def test_a_hub_alone_has_no_users_of_services_and_nothing_of_images() -> None:
     secrets = by_name(render(CASES["hub"]), "Secret")
 
-    assert set(secrets["trial-kafka-users"]["data"]) == {"admin"}
-    assert set(secrets["trial-store-identities"]["data"]) == {"admin.access-key", "admin.secret-key", "identities.json"}
-    (job,) = pods(render(CASES["hub"]))["trial-provision-1"]["spec"]["containers"]
-    assert "grant" not in job["command"][-1]
+    assert set(secrets["trial-kafka-users"]["data"]) == {"admin", "desk"}
+    assert set(secrets["trial-store-identities"]["data"]) == {
+        "identities.json",
+        *(f"{name}.{half}-key" for name in ("admin", "desk") for half in ("access", "secret")),
+    }
+    told = {case: given(render(CASES[case])) for case in ("defaults", "site", "hub")}
+    alone = {case: {one["OSTEON_IS_HUB_ALONE"] for one in of.values()} for case, of in told.items()}
+    assert alone == {"defaults": {"false"}, "site": {"false"}, "hub": {"true"}}
 
 
 @every_case
@@ -346,6 +350,20 @@ def test_nothing_is_forgotten_by_itself() -> None:
     assert set(by_name(render(CASES["defaults"]), "CronJob")) == {"trial-forget"}
     command = pods(render(CASES["watched"]))["trial-prune"]["spec"]["containers"][0]["command"]
     assert command == ["osteon", "inbox", "prune", "--older-than", "365d"]
+
+
+@every_case
+def test_the_job_that_provisions_is_the_administrator_and_nobody_else(case: str) -> None:
+    keys = {
+        (name, env["valueFrom"]["secretKeyRef"]["key"].partition(".")[0])
+        for name, pod in pods(render(CASES[case])).items()
+        for one in containers(pod)
+        for env in one.get("env", ())
+        if "secretKeyRef" in env.get("valueFrom", {})
+    }
+
+    assert {name for name, key in keys if key == "admin"} <= {"trial-provision-1", "trial-kafka"}
+    assert ("trial-desk", "desk") in keys
 
 
 def test_what_forgets_has_the_rights_of_its_own_identity_alone() -> None:

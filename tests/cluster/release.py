@@ -28,9 +28,10 @@ OUTCOMES = """
 import json
 from osteon import bus
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_CLASSIFIED, IMAGE_SET_ASIDE
-from osteon.runtime import Settings, read_settings
+from osteon.runtime import read_settings
+from osteon_console.settings import ConsoleSettings
 for topic in IMAGE_CLASSIFIED, IMAGE_SET_ASIDE, DEAD_LETTER:
-    for record in bus.connect_as(read_settings(Settings)).read([topic]):
+    for record in bus.connect_as(read_settings(ConsoleSettings)).read([topic]):
         image = topic.message.FromString(record.value or b"").image_id
         print(json.dumps([image, topic.name, record.timestamp_ms / 1000]))
 """
@@ -109,8 +110,10 @@ class Release:
         return Door(ports["dimse"], ports["stow"], self.secret("tokens", "sender"), ca)
 
     def outcomes(self) -> Mapping[str, list[Outcome]]:
-        """The outcomes of each image, by its id, as the desk reads them from Kafka."""
-        command = ("exec", f"deploy/{self.name}-desk", "--", "python", "-c", OUTCOMES)
+        """The outcomes of each image, by its id, as the console reads them from Kafka."""
+        console = f"statefulset/{self.name}-console"
+        self.cluster.run("kubectl", "rollout", "status", console, "--timeout=300s", within_s=330)
+        command = ("exec", console, "--container", "console", "--", "python", "-c", OUTCOMES)
         found = defaultdict(list)
         for line in self.cluster.run("kubectl", *command, within_s=300).splitlines():
             image, topic, at_s = json.loads(line)

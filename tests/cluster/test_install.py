@@ -157,7 +157,7 @@ def test_nothing_is_lost_or_doubled_from_install_to_uninstall(
     cluster.run("kubectl", "exec", f"deploy/{release.name}-desk", "--", "osteon", "doctor", within_s=300)
     (told,) = [line for line in said_of_a_wrong_password(release).splitlines() if "✗ kafka:" in line]
     say(told)
-    assert "admin" in told
+    assert "the user desk" in told
     assert "OSTEON_KAFKA_PASSWORD" in told
 
     # 4. The uninstall leaves what must be kept.

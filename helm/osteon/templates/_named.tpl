@@ -22,9 +22,9 @@ charts are rendered without asking the cluster nothing is known of any, and noth
 {{- end }}
 {{- end }}
 
-{{/* Who speaks to Kafka and the store as themselves, as JSON: a hub alone only makes topics and releases */}}
+{{/* Who speaks to Kafka and the store as themselves, as JSON: at a hub alone nobody but who makes topics and who makes releases */}}
 {{- define "osteon.users" -}}
-{{- ternary (list "admin" "ingest" "accept" "harmonizer" "classifier" "reconcile" "console" "forget") (list "admin") .Values.site.enabled | toJson }}
+{{- ternary (list "admin" "ingest" "accept" "harmonizer" "classifier" "reconcile" "console" "forget" "desk") (list "admin" "desk") .Values.site.enabled | toJson }}
 {{- end }}
 
 {{/* Which value names which Secret, and what must be in it, as YAML */}}

@@ -55,6 +55,7 @@ Kafka and at the store.
 {{- $settings := merge (dict) (.settings | default dict) $values.settings }}
 {{- $security := include "osteon.kafkaSecurity" .root }}
 - {name: OSTEON_SITE, value: {{ $values.site.name | quote }}}
+- {name: OSTEON_IS_HUB_ALONE, value: {{ not $values.site.enabled | quote }}}
 - {name: OSTEON_HEALTH_PORT, value: "9400"}
 - {name: OSTEON_HEALTH_HOST, value: "0.0.0.0"}
 - {name: OSTEON_KAFKA_SERVERS, value: {{ include "osteon.kafkaServers" .root | quote }}}

@@ -15,8 +15,8 @@ from pathlib import Path
 import typer
 
 from osteon import bus, store
-from osteon.contracts.buckets import BUCKETS
-from osteon.contracts.topics import TOPICS
+from osteon.contracts.buckets import buckets_at
+from osteon.contracts.topics import topics_at
 from osteon.errors import Fatal, Passing
 from osteon.release.reconcile import check_served
 from osteon.release.releases import Releases
@@ -34,7 +34,7 @@ SOON_S = 30 * 86400.0
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """All checks, each on its own, but what needs Kafka only with it. Needs the administrator's identities."""
+    """All checks, each on its own, but what needs Kafka only with it. Needs the rights of `desk`."""
     kafka = checked("kafka", partial(_kafka, settings))
     checks = {"store": partial(_store, settings)}
     if settings.triton_url:  # a hub without a site has none
@@ -69,13 +69,13 @@ def _parted(address: str) -> tuple[str, int]:
 
 
 def _topics(settings: Settings) -> str:
-    return "; ".join(bus.connect_as(settings).check(TOPICS))
+    return "; ".join(bus.connect_as(settings).check(topics_at(is_hub_alone=settings.is_hub_alone)))
 
 
 def _store(settings: Settings) -> str:
     """Whether the buckets are there, and an object goes in and comes out."""
     objects = store.connect_as(settings)
-    for bucket in BUCKETS:
+    for bucket in buckets_at(is_hub_alone=settings.is_hub_alone):
         next(iter(objects.list(bucket)), None)
     ref = objects.put("models", uuid.uuid4().bytes, "application/octet-stream")
     objects.get(ref)

@@ -18,7 +18,7 @@ from osteon.bus.produce import TOO_LARGE
 from osteon.bus.table import Table
 from osteon.contracts import Brake, DeadLetter
 from osteon.contracts.topic_rights import RIGHTS
-from osteon.contracts.topics import STAGE_BRAKED, TOPICS
+from osteon.contracts.topics import STAGE_BRAKED, topics_at
 from osteon.errors import Fatal, Passing
 from osteon.runtime import Settings, read_settings
 
@@ -102,8 +102,10 @@ def provision_topics(
     replication: Annotated[int, typer.Option(help="copies of each partition; 3 on a cluster")] = 1,
 ) -> None:
     """Create the topics that are missing, with their readers' offsets. Example: osteon topics provision."""
-    _bus().provision(TOPICS, replication)
-    Console().print(f"{len(TOPICS)} topics stand")
+    settings = read_settings(Settings)
+    wanted = topics_at(is_hub_alone=settings.is_hub_alone)
+    connect_as(settings).provision(wanted, replication)
+    Console().print(f"{len(wanted)} topics stand")
 
 
 @topics.command("claim")
@@ -119,7 +121,8 @@ def check_topics(
     replication: Annotated[int, typer.Option(min=1, help="brokers that each topic must lie on, at least")] = 1,
 ) -> None:
     """Compare Kafka with the table of topics; exit code 1 if something differs. Example: osteon topics check."""
-    differences = _bus().check(TOPICS, replication)
+    settings = read_settings(Settings)
+    differences = connect_as(settings).check(topics_at(is_hub_alone=settings.is_hub_alone), replication)
     for difference in differences:
         Console().print(difference, highlight=False, soft_wrap=True)
     if differences:

@@ -24,6 +24,7 @@ from osteon.errors import Passing
 __all__ = ["grant", "missing_for"]
 
 MECHANISM = "SCRAM-SHA-512"
+THE_CLUSTER = "kafka-cluster"  # so Kafka calls every one
 
 
 def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
@@ -84,6 +85,14 @@ def _acls(user: str, allowed: Rights, site: str) -> Iterator[ACL]:
         yield _acl(user, ACLOperation.READ, ResourcePattern(ResourceType.GROUP, allowed.stage, literal))
         mine = ResourcePattern(ResourceType.TRANSACTIONAL_ID, f"osteon.{site}.{allowed.stage}.", prefixed)
         yield _acl(user, ACLOperation.WRITE, mine)
+    if allowed.transaction:
+        mine = ResourcePattern(ResourceType.TRANSACTIONAL_ID, f"osteon.{site}.{allowed.transaction}", literal)
+        yield _acl(user, ACLOperation.WRITE, mine)
+    for topic in allowed.checks:
+        for operation in (ACLOperation.DESCRIBE, ACLOperation.DESCRIBE_CONFIGS):
+            yield _acl(user, operation, ResourcePattern(ResourceType.TOPIC, topic.name, literal))
+    if allowed.checks:
+        yield _acl(user, ACLOperation.DESCRIBE_CONFIGS, ResourcePattern(ResourceType.CLUSTER, THE_CLUSTER, literal))
     for stage in allowed.watches:
         yield _acl(user, ACLOperation.DESCRIBE, ResourcePattern(ResourceType.GROUP, stage, literal))
 

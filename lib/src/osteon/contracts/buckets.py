@@ -6,9 +6,15 @@ them; whoever brings an S3 store of their own gives each service these and no ot
 
 from collections.abc import Mapping
 
-__all__ = ["BUCKETS", "RIGHTS"]
+__all__ = ["BUCKETS", "RIGHTS", "buckets_at"]
 
 BUCKETS = ("inbox", "receipts", "images", "harmonized", "vault", "models")
+
+
+def buckets_at(*, is_hub_alone: bool) -> tuple[str, ...]:
+    """Those that must be there: at a hub without a site the models' alone, since it has no image."""
+    return ("models",) if is_hub_alone else BUCKETS
+
 
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "admin": ("Admin", "Read", "Write", "List", "Tagging"),
@@ -22,6 +28,8 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "classifier": ("Read:harmonized", "Read:models"),
     "reconcile": ("Read:models",),
     "console": (),
+    # An operator's commands: releases; and the doctor, who sees whether each bucket is there.
+    "desk": ("Read:models", "Write:models", *(f"List:{bucket}" for bucket in BUCKETS)),
 }  # fmt: skip
 """What each identity may do: an action on any bucket, or `action:bucket`. Write includes deleting; who writes also
 reads back what it wrote, to tell whether the store is well."""

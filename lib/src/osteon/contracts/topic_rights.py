@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from osteon.contracts.topics import (
     DEAD_LETTER,
+    HUB_TOPICS,
     IMAGE_CLASSIFIED,
     IMAGE_DEIDENTIFIED,
     IMAGE_HARMONIZED,
     IMAGE_KNOWN,
     IMAGE_RECEIVED,
     IMAGE_SET_ASIDE,
-    MODEL_IN_FORCE,
-    MODEL_RELEASED,
     STAGE_BRAKED,
     TOPICS,
     Topic,
@@ -25,20 +24,26 @@ from osteon.contracts.topics import (
 
 __all__ = ["RIGHTS", "Rights"]
 
-RELEASES = (MODEL_RELEASED, MODEL_IN_FORCE)
+RELEASES = HUB_TOPICS
 IMAGES = tuple(topic for topic in TOPICS if topic not in (*RELEASES, STAGE_BRAKED))
+RETRIES = tuple(topic for topic in TOPICS if topic.name.startswith("osteon.retry."))
+STAGES = tuple(sorted({reader for topic in TOPICS for reader in topic.readers}))
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What a user may do: read topics, write topics; as a stage, join its group and write transactions; and ask how far
-    the stages that it `watches` have come.
+    """What a user may do: read topics, write topics; as a stage, join its group and write transactions; ask how far
+    the stages that it `watches` have come; and how topics that it `checks`, and the brokers, are set up.
+
+    `transaction` names one of its own, where it is no stage.
     """
 
     reads: tuple[Topic, ...]
     writes: tuple[Topic, ...] = ()
     stage: str = ""
     watches: tuple[str, ...] = ()
+    checks: tuple[Topic, ...] = ()
+    transaction: str = ""
 
 
 def _stage(name: str, consumes: Topic, *produces: Topic, reads: tuple[Topic, ...] = ()) -> Rights:
@@ -58,7 +63,16 @@ RIGHTS: Mapping[str, Rights] = {
     "forget": Rights(
         IMAGES,
         (retry_topic(IMAGE_RECEIVED, "accept"),),
-        watches=tuple(sorted({n for one in IMAGES for n in one.readers})),
+        watches=STAGES,
+    ),
+    # An operator's commands on a cluster: releases, brakes, the doctor; dead letters and their replay, and of images no
+    # other record.
+    "desk": Rights(
+        (*RELEASES, STAGE_BRAKED, DEAD_LETTER, *RETRIES),
+        (*RELEASES, STAGE_BRAKED, *RETRIES),
+        watches=STAGES,
+        checks=TOPICS,
+        transaction="replay",
     ),
 }
 """By service. The administrator may do everything, and needs no row."""

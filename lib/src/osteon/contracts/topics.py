@@ -12,6 +12,7 @@ from osteon import contracts
 
 __all__ = [
     "DEAD_LETTER",
+    "HUB_TOPICS",
     "IMAGE_CLASSIFIED",
     "IMAGE_DEIDENTIFIED",
     "IMAGE_HARMONIZED",
@@ -25,6 +26,7 @@ __all__ = [
     "TOPICS",
     "Topic",
     "retry_topic",
+    "topics_at",
 ]
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -83,3 +85,11 @@ TOPICS = (
     retry_topic(IMAGE_DEIDENTIFIED, "harmonize"),
     retry_topic(IMAGE_HARMONIZED, "classify"),
 )
+
+HUB_TOPICS = (MODEL_RELEASED, MODEL_IN_FORCE)
+"""Those of a hub without a site: it makes releases, and knows no image."""
+
+
+def topics_at(*, is_hub_alone: bool) -> tuple[Topic, ...]:
+    """Those that must be there: at a site all of them."""
+    return HUB_TOPICS if is_hub_alone else TOPICS

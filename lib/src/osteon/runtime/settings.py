@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     site: str = "local"
     """The hospital whose images this process works; part of pseudonyms and transactional ids."""
 
+    is_hub_alone: bool = False
+    """Whether this is a hub without a site: it has releases and no images, and topics and a bucket of those alone."""
+
     ordinal: int = Field(0, ge=0)
     """The number of this instance of its service, from 0; must be stable over restarts."""
 

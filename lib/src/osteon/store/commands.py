@@ -3,7 +3,7 @@
 import typer
 from rich.console import Console
 
-from osteon.contracts.buckets import BUCKETS
+from osteon.contracts.buckets import buckets_at
 from osteon.runtime import Settings, read_settings
 from osteon.store.s3 import connect_as
 
@@ -15,8 +15,10 @@ buckets = typer.Typer(no_args_is_help=True, help="The buckets of the object stor
 @buckets.command()
 def provision() -> None:
     """Make the buckets that are missing, with the administrator's keys. Example: osteon buckets provision."""
-    connect_as(read_settings(Settings)).provision(BUCKETS)
-    Console().print(f"{len(BUCKETS)} buckets stand")
+    settings = read_settings(Settings)
+    wanted = buckets_at(is_hub_alone=settings.is_hub_alone)
+    connect_as(settings).provision(wanted)
+    Console().print(f"{len(wanted)} buckets stand")
 
 
 @buckets.command()
