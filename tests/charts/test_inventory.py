@@ -1,6 +1,7 @@
 """What the chart renders, for a matrix of values: which objects there are, and what holds for each of them."""
 
 import base64
+import hashlib
 import json
 import re
 from collections import Counter
@@ -247,7 +248,7 @@ SECRETS = {
     "hub": {"store-identities", "kafka-users", "authority", "kafka-tls", "store-tls"},
     "external": {"site-key", "tokens", "authority", "triton-tls", "ingest-tls", "console-tls"},
     "cert-manager": {"site-key", "tokens", "store-identities", "kafka-users"},
-    "secrets": {"authority"},
+    "secrets": set(),
 }
 
 
@@ -267,8 +268,8 @@ def test_a_hub_alone_has_no_users_of_services_and_nothing_of_images() -> None:
         *(f"{name}.{half}-key" for name in ("admin", "desk") for half in ("access", "secret")),
     }
     told = {case: given(render(CASES[case])) for case in ("defaults", "site", "hub")}
-    alone = {case: {one["OSTEON_IS_HUB_ALONE"] for one in of.values()} for case, of in told.items()}
-    assert alone == {"defaults": {"false"}, "site": {"false"}, "hub": {"true"}}
+    alone = {(case, of[name]["OSTEON_IS_HUB_ALONE"]) for case, of in told.items() for name in ("provision", "desk")}
+    assert alone == {("defaults", "false"), ("site", "false"), ("hub", "true")}
 
 
 @every_case
@@ -338,9 +339,8 @@ def test_the_labels_of_dashboards_may_be_taken_away() -> None:
 def test_no_container_of_ours_sees_the_site_key_but_those_that_need_it(case: str) -> None:
     seen = {name for name, variables in given(render(CASES[case])).items() if "OSTEON_SITE_KEY" in variables}
 
-    assert seen - {"prune"} == (
-        set() if case == "hub" else {"ingest", "accept", "forget"} | ({"commitments"} if case == "many" else set())
-    )
+    assert seen - {"prune", "commitments"} == (set() if case == "hub" else {"ingest", "accept", "forget", "test"})
+    assert ("commitments" in seen) == (case == "many")
 
 
 def test_nothing_is_forgotten_by_itself() -> None:
@@ -350,6 +350,30 @@ def test_nothing_is_forgotten_by_itself() -> None:
     assert set(by_name(render(CASES["defaults"]), "CronJob")) == {"trial-forget"}
     command = pods(render(CASES["watched"]))["trial-prune"]["spec"]["containers"][0]["command"]
     assert command == ["osteon", "inbox", "prune", "--older-than", "365d"]
+
+
+@every_case
+def test_whoever_believes_the_charts_authority_starts_anew_with_another(case: str) -> None:
+    objects = render(CASES[case])
+    made = by_name(objects, "Secret").get("trial-authority")
+    there = {part_of(name): pod["metadata"].get("annotations", {}) for name, pod in pods(objects).items()}
+
+    told = {part: notes["osteon/authority"] for part, notes in there.items() if "osteon/authority" in notes}
+
+    if made is None:  # nothing that differs each time, where all certificates are given
+        assert told == {}
+    else:
+        digest = hashlib.sha256(base64.b64decode(made["data"]["tls.crt"])).hexdigest()[:16]
+        assert told == dict.fromkeys(there.keys() & {*STAGES, *SERVERS, "commitments"}, digest)
+
+
+def test_tokens_lie_where_they_are_read() -> None:
+    there = pods(render(CASES["many"]))
+
+    holding = {name for name, pod in there.items() if "tokens" in {one["name"] for one in pod["spec"]["volumes"]}}
+    assert holding == {"trial-ingest", "trial-console"}
+    reading = {name for name, told in given(render(CASES["many"])).items() if "OSTEON_TOKENS_FILE" in told}
+    assert reading == {"ingest", "console"}
 
 
 @every_case

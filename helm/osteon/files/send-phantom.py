@@ -1,4 +1,7 @@
-"""Send one synthetic femur by C-STORE and one by STOW-RS, and wait until the console tells the outcome of both."""
+"""Send one synthetic femur by C-STORE and one by STOW-RS, and wait until the console tells the outcome of both.
+
+The site key tells under which image ids the console knows the two, whoever else sends meanwhile.
+"""
 
 import json
 import os
@@ -7,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -17,9 +19,9 @@ from pynetdicom import AE
 from osteon.phantom.encoding import encoded
 from osteon.phantom.shaft.radiograph import Case, femur_radiograph
 from osteon.phantom.shaft.scanner import SITES
+from osteon_ingest.identity import Keys, image_id
 
 WITHIN_S = 240.0
-N_PHANTOMS = 2
 DOOR, CONSOLE = os.environ["DOOR"], os.environ["CONSOLE_URL"]
 
 
@@ -73,32 +75,35 @@ def send_by_stow(dataset: Dataset) -> None:
         sys.exit(f"STOW-RS: {url} answered {error.code}")
 
 
-def received_since(began: datetime) -> list[dict[str, Any]]:
-    """What the console knows of images that were received since then."""
-    images = ask(f"{CONSOLE}/api/images?limit=200", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)["images"]
-    return [one for one in images if datetime.fromisoformat(one["received_at"]) >= began]
+def outcome(image: str) -> dict[str, Any] | None:
+    """What the console knows of an image that has an outcome; None where it has none yet."""
+    try:
+        known = ask(f"{CONSOLE}/api/images/{image}", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)
+    except urllib.error.HTTPError as error:
+        if error.code != 404:  # the console has not read of it yet
+            sys.exit(f"{CONSOLE} answered {error.code}")
+        return None
+    return known if known["state"] in ("classified", "set-aside", "dead-letter") else None
 
 
 def main() -> None:
-    began, deadline = datetime.now(UTC) - timedelta(seconds=1), time.monotonic() + WITHIN_S
-    send_by_c_store(phantom(1))
+    keys, deadline = Keys.from_site_key(os.environ["OSTEON_SITE_KEY"]), time.monotonic() + WITHIN_S
+    phantoms = [phantom(number) for number in range(2)]
+    send_by_c_store(phantoms[0])
     print("C-STORE: taken")
-    send_by_stow(phantom(2))
+    send_by_stow(phantoms[1])
     print("STOW-RS: taken")
-    while True:
-        is_all = ask(f"{CONSOLE}/api/summary", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)["is_current"]
-        seen = received_since(began)
-        if len(seen) > N_PHANTOMS:
-            sys.exit("others send too, and theirs can't be told from the test's: run it when nobody sends")
-        done = [one for one in seen if one["state"] in ("classified", "set-aside", "dead-letter")]
-        if is_all and len(done) == N_PHANTOMS:
-            break
-        if time.monotonic() > deadline:
-            sys.exit(f"after {WITHIN_S:.0f} s {len(done)} of {N_PHANTOMS} images have an outcome: {seen}")
+    missing, are_classified = [image_id(keys, one.SOPInstanceUID) for one in phantoms], True
+    while missing:
+        for image in tuple(missing):
+            if found := outcome(image):
+                missing.remove(image)
+                are_classified &= found["state"] == "classified"
+                print(image, found["state"], found["label"] or found["reason"], f"after {found['took_s']:.1f} s")
+        if missing and time.monotonic() > deadline:
+            sys.exit(f"after {WITHIN_S:.0f} s no outcome of {', '.join(missing)}: see `osteon track ID` on the desk")
         time.sleep(1)
-    for one in done:
-        print(one["image_id"], one["state"], one["label"] or one["reason"], f"after {one['took_s']:.1f} s")
-    if any(one["state"] != "classified" for one in done):
+    if not are_classified:
         sys.exit("a phantom was not classified")
 
 

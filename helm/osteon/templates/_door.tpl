@@ -1,4 +1,4 @@
-{{/* What a service that others connect to shows and asks: its certificate, senders' authorities, tokens. */}}
+{{/* What a service that others connect to shows and asks: its certificate, senders' authorities; and tokens over HTTP. */}}
 {{- define "osteon.doorLock" -}}
 - {name: OSTEON_TLS_CERTIFICATE, value: /etc/osteon/door/tls.crt}
 - {name: OSTEON_TLS_KEY, value: /etc/osteon/door/tls.key}
@@ -8,7 +8,6 @@
 {{- end }}
 
 {{- define "osteon.doorMounts" -}}
-- {name: tokens, mountPath: /etc/osteon/tokens, readOnly: true}
 - {name: door, mountPath: /etc/osteon/door, readOnly: true}
 {{- if get (get .root.Values .part) "clientCaSecret" }}
 - {name: clients, mountPath: /etc/osteon/clients, readOnly: true}
@@ -16,7 +15,6 @@
 {{- end }}
 
 {{- define "osteon.doorVolumes" -}}
-- {name: tokens, secret: {secretName: {{ include "osteon.tokensSecret" .root }}, items: [{key: tokens, path: tokens}]}}
 - {name: door, secret: {secretName: {{ include "osteon.tlsSecret" . }}}}
 {{- with get (get .root.Values .part) "clientCaSecret" }}
 - {name: clients, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}

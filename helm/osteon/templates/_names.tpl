@@ -153,8 +153,39 @@ or a name was added. All that is rendered on one day agrees on it.
 {{- else }}{{ add (now | date "2006-01-02" | toDate "2006-01-02" | unixEpoch | int64) 31536000 }}{{ end }}
 {{- end }}
 
+{{/* The servers whose certificates the chart makes, or cert-manager, as a list in JSON */}}
+{{- define "osteon.certified" -}}
+{{- $servers := list }}
+{{- if .Values.kafka.enabled }}{{ $servers = append $servers "kafka" }}{{ end }}
+{{- if .Values.store.enabled }}{{ $servers = append $servers "store" }}{{ end }}
+{{- if .Values.site.enabled }}{{ $servers = concat $servers (list "triton" "ingest" "console") }}{{ end }}
+{{- $made := list }}
+{{- range $servers }}{{ if not (get $.Values.tls.secrets .) }}{{ $made = append $made . }}{{ end }}{{ end }}
+{{- $made | toJson }}
+{{- end }}
+
+{{/* Lays the chart's authority, made at random once and kept, into `.Values.tls.authority`, the same for all templates. */}}
+{{- define "osteon.findAuthority" -}}
+{{- if not (hasKey .Values.tls "authority") }}
+{{- with lookup "v1" "Secret" .Release.Namespace (printf "%s-authority" .Release.Name) }}
+{{- $_ := set $.Values.tls "authority" (buildCustomCert (index .data "tls.crt") (index .data "tls.key")) }}
+{{- else }}
+{{- $_ := set $.Values.tls "authority" (genCA (printf "Osteon %s/%s" .Release.Namespace .Release.Name) 3650) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Whoever believes the authority read it at the start: the pod is another when there is a new one. */}}
+{{- define "osteon.authorityAnnotation" -}}
+{{- if and (not .root.Values.tls.certManager.enabled) (include "osteon.certified" .root | fromJsonArray) }}
+{{- include "osteon.findAuthority" .root }}
+osteon/authority: {{ .root.Values.tls.authority.Cert | sha256sum | trunc 16 | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Services read their certificate when they start: the pod is another when the chart signs a new one. */}}
 {{- define "osteon.certificateAnnotation" -}}
+{{- include "osteon.authorityAnnotation" . }}
 {{- if and (not .root.Values.tls.certManager.enabled) (not (get .root.Values.tls.secrets .part)) }}
 osteon/certificate: {{ printf "%s %s" (include "osteon.certificateNames" .) (include "osteon.renewAfter" .) | sha256sum | trunc 16 | quote }}
 {{- else }}
