@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from minio import Minio
 from minio.error import S3Error
+from pydantic import SecretStr
 
 from osteon.contracts.buckets import BUCKETS, RIGHTS
+from osteon.doctor import examine
+from osteon.runtime import Settings
 from osteon_stack.ports import HOST, Ports, free_ports
 from osteon_stack.seaweedfs import admin_client, make_buckets
 from osteon_stack.secrets import identity
@@ -86,6 +89,27 @@ def test_an_object_that_is_missing_is_told_from_one_that_is_forbidden(store: tup
         client(store, name).get_object(bucket, "missing")
 
     assert raised.value.code == "NoSuchKey"
+
+
+@pytest.mark.parametrize("is_hub_alone", [False, True])
+def test_the_doctor_at_the_desk_sees_all_buckets_and_needs_no_administrator(
+    store: tuple[Path, Ports], is_hub_alone: bool
+) -> None:
+    folder, ports = store
+    keys = identity(folder, "desk")
+    settings = Settings(
+        kafka_servers=f"{HOST}:{ports.kafka}",  # nobody listens there
+        triton_url="",
+        store_endpoint=f"{HOST}:{ports.seaweedfs_s3}",
+        store_access_key=keys.access_key,
+        store_secret_key=SecretStr(keys.secret_key),
+        is_hub_alone=is_hub_alone,
+    )
+
+    found = {one.subject: one.trouble for one in examine(settings)}
+
+    assert found["kafka"]
+    assert found["store"] == ""
 
 
 def test_without_keys_or_with_wrong_ones_nothing_opens(store: tuple[Path, Ports]) -> None:
