@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from osteon.contracts.buckets import BUCKETS, RIGHTS
 from osteon.doctor import examine
-from osteon.runtime import Settings
+from osteon.runtime import Settings, read_settings
 from osteon_stack.ports import HOST, Ports, free_ports
 from osteon_stack.seaweedfs import admin_client, make_buckets
 from osteon_stack.secrets import identity
@@ -97,7 +97,9 @@ def test_the_doctor_at_the_desk_sees_all_buckets_and_needs_no_administrator(
 ) -> None:
     folder, ports = store
     keys = identity(folder, "desk")
-    settings = Settings(
+    settings = read_settings(
+        Settings,
+        {},
         kafka_servers=f"{HOST}:{ports.kafka}",  # nobody listens there
         triton_url="",
         store_endpoint=f"{HOST}:{ports.seaweedfs_s3}",

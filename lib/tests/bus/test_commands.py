@@ -17,8 +17,8 @@ Until = Callable[..., None]
 OSTEON = Path(sys.executable).with_name("osteon")
 
 
-def osteon(servers: str, *arguments: str, site: str = "test") -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"OSTEON_KAFKA_SERVERS": servers, "OSTEON_SITE": site}
+def osteon(servers: str, *arguments: str, site: str = "test", **more: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"OSTEON_KAFKA_SERVERS": servers, "OSTEON_SITE": site} | more
     return subprocess.run([OSTEON, *arguments], env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -97,11 +97,13 @@ def test_topics_are_provisioned_and_checked_from_the_command_line(new_broker: Ca
     servers = new_broker().address
 
     before = osteon(servers, "topics", "check")
+    of_hub = [osteon(servers, "topics", verb, OSTEON_IS_HUB_ALONE="true") for verb in ("provision", "check")]
     provisioned = osteon(servers, "topics", "provision")
     after = osteon(servers, "topics", "check")
 
     assert before.returncode == 1
     assert "osteon topics provision" in " ".join(before.stdout.split())
+    assert (of_hub[0].stdout, of_hub[1].returncode) == ("2 topics stand\n", 0), of_hub
     assert provisioned.returncode == 0, provisioned.stderr
     assert after.returncode == 0, after.stdout
 
