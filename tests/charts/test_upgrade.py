@@ -1,0 +1,57 @@
+"""An upgrade: what was made once stays, and what can't be changed is refused."""
+
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+import yaml
+
+from .render import Object, pods, render
+from .test_inventory import SERVERS
+
+Ask = Callable[..., CompletedProcess[str]]
+
+
+def started_with(objects: list[Object]) -> dict[str, Object]:
+    """The annotations of each pod, which is another where they change."""
+    return {name: pod["metadata"].get("annotations", {}) for name, pod in pods(objects).items()}
+
+
+def upgraded(ask: Ask, standing: list[Object]) -> list[Object]:
+    ran = ask({}, standing)
+    assert ran.returncode == 0, ran.stderr
+    return [one for one in yaml.load_all(ran.stdout, yaml.CSafeLoader) if one]
+
+
+def secrets(objects: list[Object]) -> dict[str, Object]:
+    return {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "Secret"}
+
+
+def test_an_upgrade_makes_no_secret_anew_and_starts_no_pod_for_one(ask: Ask) -> None:
+    before = render({})
+
+    after = upgraded(ask, before)
+
+    assert secrets(after) == secrets(before)
+    assert started_with(after) == started_with(before)
+
+
+def test_another_authority_signs_all_certificates_and_starts_who_believes_it(ask: Ask) -> None:
+    before = render({})
+    gone = [one for one in before if one["metadata"]["name"] != "trial-authority"]
+
+    after = upgraded(ask, gone)
+
+    anew = {name for name, data in secrets(after).items() if data != secrets(before)[name]}
+    assert anew == {"trial-authority", *(f"trial-{one}-tls" for one in SERVERS)}
+    stay = {name for name, notes in started_with(after).items() if notes == started_with(before)[name]}
+    assert stay == {"trial-desk", "trial-forget", "trial-provision-1", "trial-test"}  # read it when they are asked
+
+
+def test_a_kafka_that_stands_takes_no_other_number_of_brokers(ask: Ask) -> None:
+    standing = {n: render({"kafka": {"replicas": n}}) for n in (1, 3)}
+    three: Object = {"kafka": {"replicas": 3}}
+
+    told = ask(three, standing[1]).stderr
+
+    assert "kafka.replicas: this Kafka was installed with 1 and can't become 3" in told
+    assert ask(three, standing[3]).returncode == 0
