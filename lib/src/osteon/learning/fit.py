@@ -45,15 +45,19 @@ def fit(
     *,
     generator: torch.Generator,
     progress: Progress | None = None,
+    may_normalize_batches: bool = False,
 ) -> None:
     """Trains `network` in place, on the CPU, and leaves it in evaluation mode.
 
     `training_step` takes the network, a batch, and the random generator for its augmentation, and gives the mean loss
     of the batch. `progress` is called after each epoch with (epochs done, epochs in all, mean loss). Raises
-    ValueError for a network with batch normalisation, whose statistics neither aggregate nor suit privacy, and
-    FloatingPointError as soon as a loss is not finite.
+    ValueError for a network with batch normalisation, whose statistics neither aggregate nor suit privacy, unless
+    `may_normalize_batches` says that it never leaves this machine, and FloatingPointError as soon as a loss is not
+    finite.
     """
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
+    if not may_normalize_batches and any(
+        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()
+    ):
         raise ValueError("no batch normalisation in training: use GroupNorm or InstanceNorm")
     loader = DataLoader(cases, plan.batch_size, shuffle=True, generator=generator)
     optimizer = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)

@@ -94,7 +94,8 @@ def difficulty(
     pairs: Annotated[int, typer.Option(min=16, help="of images with and without a sign, for each sign and site")] = 40,
     patients: Annotated[int, typer.Option(min=0, help="each seen at every site, for the probe; 0: no probe")] = 16,
     sign: Annotated[
-        list[str] | None, typer.Option(help="fine-crack, crack, beak, thickening, spike; repeat it; without it: all")
+        list[str] | None,
+        typer.Option(help="hairline, fine-crack, crack, beak, thickening, spike; repeat it; without it: all"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="another seed measures other patients")] = 0,
 ) -> None:

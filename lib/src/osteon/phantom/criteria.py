@@ -17,7 +17,7 @@ TRANSVERSE_DEG = 30.0  # "truly transverse": at the lateral cortex 0 to 30 degre
 SEEN_BEAK_MM = 0.6  # a bump of the cortex that a reader calls thickening; a choice
 # Width times depth of a crack that half of the readings see, and how sharply that rises (of its logarithm): readers of
 # films see 0.89 of incomplete fractures (Akgun et al., Skeletal Radiol 2019;48:1427).
-SEEN_CRACK_MM2, SEEN_SPREAD = 1.2, 0.45
+SEEN_CRACK_MM2, SEEN_SPREAD = 0.6, 0.45
 
 # Noise of one reading, chosen so that two readers give the same label to about 84 % of fractures, and that a tenth of
 # typical ones meet the criteria, as did 14 of 174 that experts called typical (LeBlanc et al., Osteoporos Int

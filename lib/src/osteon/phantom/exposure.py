@@ -1,6 +1,6 @@
 """Thickness maps → stored pixels: one exposure in a room of a site."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from zlib import crc32
 
@@ -11,6 +11,7 @@ from osteon.phantom.marks import annotate, burn_in, draw_blades, lead_marker
 from osteon.phantom.processing import compressed, develop
 from osteon.phantom.projection import Thickness
 from osteon.phantom.scanner import REFERENCE, Knobs, Scanner, spread, turned
+from osteon.phantom.seeds import generator
 from osteon.phantom.sites import Site
 from osteon.phantom.xray import detect, noise_free
 
@@ -71,7 +72,7 @@ def expose(
     turn the site's axes. The same `rng` state gives the same pixels.
     """
     scanner = turned(site.scanner(room, on, view), knobs or {})
-    structure = np.random.default_rng([site.number, room, crc32(scanner.model.encode())])
+    structure = generator(0, "rooms", site.number, room, crc32(scanner.model.encode()) % 2**31)
     return exposed_with(thickness, scanner, rng, letter=letter, is_crop=is_crop, structure=structure)
 
 
@@ -86,9 +87,7 @@ def exposed_with(
 ) -> Stored:
     """The stored pixels of an exposure with a scanner; `structure` draws what all images of a room share."""
     hand, noise = rng.spawn(2)
-    fixed_magnification = scanner.geometry.magnification  # the maps were made for it; its spread is the patient's
     scanner = spread(scanner, hand)
-    scanner = replace(scanner, geometry=replace(scanner.geometry, magnification=fixed_magnification))
     geometry = scanner.geometry
     blades = draw_blades(geometry, hand)
     pitch_mm = CROP_MM / CROP_PIXELS if is_crop else geometry.pitch_mm

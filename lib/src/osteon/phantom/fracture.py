@@ -19,6 +19,7 @@ from osteon.phantom.population import Label
 __all__ = ["draw_fracture"]
 
 NONE = Features(False, True, False, 0.0, False, False, 0.0, 0, False, 0.0, 1.0)
+FAINT_SHARE = 0.15  # of incomplete fractures are hairlines in the outer cortex, which films show at some sites alone
 KINDS = {"spiral": 0.31, "oblique": 0.27, "comminuted": 0.17, "wedge": 0.13, "transverse": 0.12}
 
 
@@ -130,10 +131,13 @@ def _jags(roughness_mm: float, rng: np.random.Generator) -> FloatArray:
 def _cracked(
     femur: Femur, reaction: Reaction, features: Features, surface: Surface, rng: np.random.Generator
 ) -> tuple[Fracture, Reaction, Features]:
-    """A crack through part or all of the lateral cortex, rarely into the canal, a quarter to over a millimeter wide."""
+    """A crack through a little, all or more of the lateral cortex, from a hairline to over a millimeter wide."""
     x, _, a, _ = femur_solids(femur, reaction).shaft.at(reaction.level_mm)
-    depth_mm = float(rng.uniform(0.4, 1.5)) * (femur.lateral_mm + features.beak_mm)
-    width_mm = float(np.clip(rng.gamma(4.0, 0.17), 0.2, 1.6))
+    is_faint = rng.random() < FAINT_SHARE
+    depth_mm = float(rng.uniform(0.15, 0.4) if is_faint else rng.uniform(0.4, 1.5)) * (
+        femur.lateral_mm + features.beak_mm
+    )
+    width_mm = float(rng.uniform(0.08, 0.25)) if is_faint else float(np.clip(rng.gamma(4.0, 0.17), 0.2, 1.6))
     crack = Crack(surface, x + a, depth_mm, width_mm)
     fracture = Fracture(reaction.level_mm, (WHOLE,), crack, 4 + a * abs(surface.slopes[0]))
     return fracture, reaction, replace(features, crack_mm2=depth_mm * width_mm, medial_spike_mm=0.0)

@@ -39,13 +39,14 @@ FREQUENCIES, ANGLES_DEG, PHASES = (0.04, 0.08, 0.16), (0.0, 45.0, 90.0, 135.0), 
 OF_PAIR = 3_000_000  # beyond any image's number
 
 SIGNS = {
+    "hairline": "a crack of the lateral cortex, 0.15 mm wide and 2 mm deep",
     "fine-crack": "a crack of the lateral cortex, 0.3 mm wide and 3 mm deep",
     "crack": "a crack of the lateral cortex, 0.8 mm wide and 6 mm deep",
     "beak": "a beak of the lateral cortex, 1.5 mm high, without a fracture",
     "thickening": "cortices 15 % thicker along the whole shaft",
     "spike": "a medial spike of 8 mm in a complete fracture",
 }
-CRACKS_MM = {"fine-crack": (0.3, 3.0), "crack": (0.8, 6.0)}  # width, depth
+CRACKS_MM = {"hairline": (0.15, 2.0), "fine-crack": (0.3, 3.0), "crack": (0.8, 6.0)}  # width, depth
 BEAK_MM = 1.5
 
 

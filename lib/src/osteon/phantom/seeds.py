@@ -23,6 +23,8 @@ PURPOSES = {
     "travelling-test": 12,
     "foundation-test": 13,
     "sites": 72,
+    "first-sites": 73,
+    "rooms": 74,
 }
 
 

@@ -150,7 +150,7 @@ def _room(scanner: Scanner) -> Room:
 
 def _first_six(name: str) -> Scanner:
     family, pitch_mm, bits_stored, photometric, transfer_syntax, kvp, _ = FIRST_SIX[name]
-    scanner = draw_scanner(family, np.random.default_rng([6, list(FIRST_SIX).index(name)]))
+    scanner = draw_scanner(family, generator(0, "first-sites", list(FIRST_SIX).index(name)))
     written: dict[str, Any] = {
         "pitch_mm": pitch_mm,
         "bits_stored": bits_stored,

@@ -71,7 +71,7 @@ def draw_thigh(person: Person, femur: Femur, rng: np.random.Generator) -> Thigh:
     return Thigh(
         build=person.build,
         fat_mm=float(np.clip(fat_mm, 3.0, 36.0)),
-        lean=float(np.clip(0.80 - 0.12 * person.bone_loss + rng.normal(0, 0.05), 0.55, 0.92)),
+        lean=float(np.clip(0.72 - 0.16 * person.bone_loss + rng.normal(0, 0.06), 0.45, 0.9)),
         waviness=tuple(float(phase) for phase in rng.uniform(0, 2 * np.pi, 8)),
         midline_mm=float(rng.normal(92, 6)) + femur.offset_mm,
     )
