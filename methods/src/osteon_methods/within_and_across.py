@@ -203,7 +203,7 @@ def _learned(images: Images, epochs: int, seed: int) -> ResNet:
         return nn.functional.binary_cross_entropy_with_logits(logit.float(), target.float(), pos_weight=weight)
 
     with seeded(seed) as generator:
-        network = ResNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = ResNet().to(memory_format=torch.channels_last)
         cases = TensorDataset(torch.from_numpy(images.pixels), torch.from_numpy(images.is_atypical))
         plan = Plan(epochs=epochs, batch_size=BATCH, learning_rate=2e-3, weight_decay=1e-2)
         fit(
