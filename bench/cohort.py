@@ -68,8 +68,9 @@ def cohort_reading(place: Place) -> list[Row]:
     In a second of processor time, other processes included, so that what else the machine does counts little.
     """
     from osteon.cohort.measure import file_bytes, measured
-    from osteon.cohort.prepare import FolderBytes, prepare, shelf
+    from osteon.cohort.prepare import prepare, shelf
     from osteon.cohort.readers import read_data_set
+    from osteon.cohort.stored_bytes import FolderBytes
     from osteon.imaging.geometry import Geometry
     from osteon.store import MemoryStore
 

@@ -1,6 +1,7 @@
 """What is wrong with a data set: all of it, with its line."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 from osteon.cohort.check import checked_files, checked_table, checked_variables
 from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.table import Description, collected, conformed
+from osteon.errors import Passing
 
 DESCRIPTION = Description("a test")
 
 
-def table(**columns: list[object]) -> pl.DataFrame:
+def table(**columns: Sequence[object]) -> pl.DataFrame:
     n = len(next(iter(columns.values())))
-    usual: dict[str, list[object]] = {
+    usual: dict[str, Sequence[object]] = {
         "case": [f"c{number}" for number in range(n)],
         "patient": [f"p{number}" for number in range(n)],
         "site": ["aspen"] * n,
@@ -117,6 +119,36 @@ def test_a_site_that_tells_the_outcome_is_found(patients: pl.DataFrame) -> None:
     )
 
     assert [problem.says.split()[0] for problem in checked_variables(confounded, None, "cohort.csv")] == ["site"]
+
+
+def test_too_few_patients_to_find_a_leak_are_told_with_how_many_it_takes() -> None:
+    few = table(label=["AFF_complete"] * 12 + ["typical_fracture"] * 18)
+    enough = table(label=["AFF_complete"] * 12 + ["typical_fracture"] * 250)
+    leak = pl.DataFrame({"patient": enough["patient"], "leak": [1] * 12 + [0] * 250})
+
+    (told,) = (one for one in checked_variables(few, leak, "variables.parquet") if one.kind == "not-checked")
+    found = checked_variables(enough, leak, "variables.parquet")
+
+    needed = int(told.says.split(" and ")[-1].split()[0])
+    assert 18 < needed <= 250
+    assert [one.kind for one in found] == ["knows-the-outcome"]
+
+
+def test_where_the_store_is_away_its_images_are_said_to_be_unopened_and_lines_stay_those_of_the_table(
+    tmp_path: Path,
+) -> None:
+    PIL.Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / "2.png")
+    paths = ["s3://images/ab/abcd", "gone.png", "2.png", "https://elsewhere/x"]
+    files = file_bytes(tmp_path)
+
+    def read(path: str) -> bytes:
+        if path.startswith("s3://"):
+            raise Passing("store", "it is away")
+        return files(path)
+
+    problems = checked_files(table(path=list(paths)), read, "cohort.csv")
+
+    assert sorted((one.kind, one.line) for one in problems) == [("missing", 3), ("not-checked", 0), ("not-checked", 0)]
 
 
 def test_where_one_class_alone_is_there_the_comparison_says_so() -> None:

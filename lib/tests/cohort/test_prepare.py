@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from osteon.cohort.measure import file_bytes, measured
-from osteon.cohort.prepare import FolderBytes, Shelf, prepare, shelf
+from osteon.cohort.prepare import Prepared, Shelf, prepare, shelf
+from osteon.cohort.stored_bytes import FolderBytes
 from osteon.cohort.table import collected, conformed
-from osteon.errors import OsteonError
+from osteon.errors import OsteonError, Poison
 from osteon.imaging.geometry import Geometry
 from osteon.store import MemoryStore
 
@@ -97,6 +98,39 @@ def test_a_run_that_was_ended_goes_on_and_comes_to_the_same_bytes(
     again = prepare(table, FolderBytes(folder), shelf(str(ended), MemoryStore), geometry=other, images_per_shard=2,
                     processes=1)  # fmt: skip
     assert again.made == 3  # of another geometry: all made again
+
+
+def test_of_copies_one_with_a_label_is_taken_and_none_where_labels_contradict_each_other(
+    images: tuple[pl.DataFrame, Path], tmp_path: Path
+) -> None:
+    table, folder = images
+    copies = table.filter(pl.col("case").is_in(["c0", "c6"]))
+
+    def labelled(*labels: str | None) -> Prepared:
+        rows = copies.with_columns(label=pl.Series(labels, dtype=pl.String))
+        rows = pl.concat([rows, table.filter(pl.col("case") == "c1")])
+        return prepare(rows, FolderBytes(folder), shelf(str(tmp_path / "out"), MemoryStore), geometry=SMALL,
+                       processes=1)  # fmt: skip
+
+    made = labelled(None, "no_fracture")
+    assert (made.images, made.copies, made.contradicted) == (2, 1, 0)
+    assert set(samples(tmp_path / "out")) == {"c1", "c6"}
+    made = labelled("AFF_complete", "no_fracture")
+    assert (made.images, made.copies, made.contradicted) == (1, 0, 2)
+
+
+def test_a_corrupt_object_is_left_out_and_told(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, folder = images
+
+    def read(path: str) -> bytes:
+        if path == "1.png":
+            raise Poison("object-corrupt", "it does not hold the bytes it is named after")
+        return file_bytes(folder)(path)
+
+    made = prepare(table.head(3), read, shelf(str(tmp_path / "out"), MemoryStore), geometry=SMALL, processes=1)
+
+    assert (made.images, made.left_out) == (2, 1)
+    assert "named after" in made.first_trouble
 
 
 def test_shards_lie_in_object_storage_just_as_on_disk(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def test_entries_are_counted_summed_and_dated_in_windows_before_the_index_date()
     assert set(built.dictionary["variable"]) == set(built.variables.columns) - {"patient"}
 
 
+def test_kinds_that_are_not_known_are_counted_and_where_none_is_the_table_is_refused() -> None:
+    entries = long(("a", 1, "Drug", "M05BA04", 90.0), ("a", 1, "icd", "M81", None), ("a", 1, "icd", "M80", None))
+
+    built = build(entries, index("a"), least_patients=1)
+
+    assert built.left_out == {"kind icd": 2}
+    assert "drug_M05BA04_1y_n" in built.variables.columns
+    with pytest.raises(NotARegister, match="the column kind holds diagnosis, drug, operation, and here kind icd"):
+        build(entries.filter(pl.col("kind") == "icd"), index("a"), least_patients=1)
+    with pytest.raises(NotARegister, match="no entry lies in a window"):
+        build(long(("a", 5000, "drug", "M05BA04", 1.0)), index("a"), least_patients=1)
+
+
 entries = st.lists(
     st.tuples(
         st.sampled_from("abcd"), st.integers(-400, 4000), st.sampled_from(["diagnosis", "drug", "operation"]),

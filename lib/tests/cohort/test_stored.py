@@ -7,7 +7,9 @@ import pytest
 from osteon.bus.memory import MemoryBus
 from osteon.bus.record import Outgoing
 from osteon.cohort.readers import NotThisDataSet
-from osteon.cohort.readers.stored import object_bytes, of_records, on_the_bus, with_labels
+from osteon.cohort.readers.stored import of_records, on_the_bus, with_labels
+from osteon.cohort.stored_bytes import object_bytes
+from osteon.cohort.table import FEMUR_LABELS
 from osteon.cohort.tabular import read_tabular
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.store import MemoryStore
@@ -51,7 +53,7 @@ def test_labels_are_joined_by_pseudonym_and_a_table_that_fits_nobody_is_refused(
 
     assert labelled["label"].to_list() == ["AFF_complete", None]
     assert [(one.kind, one.line) for one in problems] == [("missing", 3)]
-    assert set(labels) == {"AFF_complete", "typical_fracture"}
+    assert labels == FEMUR_LABELS
     with pytest.raises(NotThisDataSet, match=r"no line of others\.csv fits"):
         with_labels(table, read_tabular(tmp_path / "others.csv"), "others.csv")
 

@@ -9,8 +9,10 @@ import polars as pl
 import pyreadstat
 import pytest
 
-from osteon.cohort.column_map import NoSuchColumn, guess, mapped, not_understood, plain
+from osteon.cohort.column_map import NoSuchColumn, guess, label_counts, mapped, not_understood
+from osteon.cohort.table import FEMUR_LABELS
 from osteon.cohort.tabular import NotATable, read_tabular
+from osteon.cohort.words import plain
 
 EXPECTED = pl.DataFrame(
     {
@@ -107,6 +109,43 @@ def test_columns_are_guessed_in_three_languages_and_a_stated_map_goes_first() ->
     with pytest.raises(NoSuchColumn, match="klinik is no column of a cohort"):
         guess(table, {"klinik": "Löpnr"})
     assert guess(table, {"site": ""}).columns.get("site") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "lengths"),
+    [
+        ("1,5 mm", (1.5, 1.5)), ("0,14 x 0,15", (0.14, 0.15)), ("0.14\\0.15", (0.14, 0.15)),
+        ("[0.14,0.15]", (0.14, 0.15)),
+        ("[1,5]", (None, None)), ("-0.14", (None, None)), ("140 um", (None, None)), ("0", (None, None)),
+    ],
+)  # fmt: skip
+def test_a_spacing_is_understood_with_unit_sign_and_decimal_comma_or_not_at_all(
+    text: str, lengths: tuple[float | None, float | None]
+) -> None:
+    table = pl.DataFrame({"spacing": [text]})
+    known = guess(table)
+
+    made = mapped(table, known)
+
+    assert made.select("spacing_y_mm", "spacing_x_mm").row(0) == lengths
+    assert len(not_understood(table, known, "a.csv", 2)) == (lengths[0] is None)
+
+
+def test_labels_in_three_languages_are_known_and_one_that_is_not_is_told_unless_its_meaning_is_stated() -> None:
+    words = ["Atypische Femurfraktur", "ofullständig AFF", "Typisk fraktur", "ingen fraktur", "patologisk"]
+    table = pl.DataFrame({"Diagnos": words})
+    guessed, stated = guess(table), guess(table, label_values={"Patologisk": "no_fracture"})
+    wrist = pl.DataFrame({"fractured": ["fracture", "no fracture"]})
+
+    assert mapped(table, guessed)["label"].to_list() == [*FEMUR_LABELS, None]
+    assert [(one.kind, one.line) for one in not_understood(table, guessed, "a.csv", 2)] == [("label-unknown", 6)]
+    assert label_counts(table, guessed)[0] == ("", "patologisk", 1)
+    assert mapped(table, stated)["label"].to_list() == [*FEMUR_LABELS, "no_fracture"]
+    assert mapped(wrist, guess(wrist))["label"].to_list() == ["fracture", "no fracture"]  # of wrists, perhaps
+    means = {"fracture": "typical_fracture"}
+    assert mapped(wrist, guess(wrist, None, means))["label"].to_list() == ["typical_fracture", "no_fracture"]
+    with pytest.raises(NoSuchColumn, match="no value sprain"):
+        guess(wrist, label_values={"sprain": "x"})
 
 
 def test_names_are_compared_without_accents_capitals_and_marks() -> None:

@@ -1,5 +1,7 @@
 """A researcher's folder becomes a cohort, by the command line."""
 
+import re
+import unicodedata
 from pathlib import Path
 
 import nibabel
@@ -12,11 +14,15 @@ from typer.testing import CliRunner
 
 from osteon.cohort.boxes import with_boxes
 from osteon.cohort.commands import cohort as commands
+from osteon.cohort.pseudonyms import opened_key, pseudonym
 from osteon.cohort.register_commands import register
 from osteon.cohort.split import open_split
 from osteon.cohort.table import Description, collected, conformed, open_cohort, write_cohort
 from osteon.cohort.take_in import take_in
 from osteon.errors import OsteonError
+from osteon.phantom.encoding import encoded
+from osteon.phantom.shaft.radiograph import Case, femur_radiograph
+from osteon.phantom.shaft.scanner import SITES
 
 
 def run(*words: object, code: int = 0, app: object = commands) -> str:
@@ -70,9 +76,9 @@ def test_a_folder_with_a_workbook_becomes_a_cohort_that_is_checked_split_dealt_o
     table = open_cohort(out).frame.collect()
     assert len(table) == 11
     assert set(table["label"]) == {"AFF_complete", "typical_fracture"}
-    assert set(table["patient"]) == {f"00{n}" for n in range(6)}
+    assert table["patient"].n_unique() == 6
     assert set(table["fold"]) == {"0", "1"}
-    assert table.filter(pl.col("case") == "b1")["boxes"].item() == "[[0, 0.5, 0.5, 0.2, 0.1]]"
+    assert table.filter(pl.col("path").str.ends_with("b1.png"))["boxes"].item() == "[[0, 0.5, 0.5, 0.2, 0.1]]"
     assert table["spacing_x_mm"].unique().to_list() == [0.5]
     assert "unreadable" in (out / "problems.csv").read_text()
 
@@ -89,11 +95,65 @@ def test_a_folder_with_a_workbook_becomes_a_cohort_that_is_checked_split_dealt_o
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before  # nothing of theirs was touched
 
 
+def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_back(folder: Path, tmp_path: Path) -> None:
+    for number, name in enumerate(("PAT4711", "PAT4712")):
+        dataset = femur_radiograph(Case(0, "test", number, "typical", number), SITES[0], pitch_mm=2.0)
+        dataset.PatientID = name
+        (tmp_path / f"d/{name}").mkdir(parents=True)
+        (tmp_path / f"d/{name}/1.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+    uid = dataset.StudyInstanceUID
+
+    for out in ("one", "two", "again"):
+        run("import", tmp_path / "d", tmp_path / out, *(("--key", tmp_path / "one.key") if out == "again" else ()))
+    run("prepare", tmp_path / "one", tmp_path / "shards", "--rows", 64, "--columns", 32, "--processes", 1)
+
+    one, two, again = (open_cohort(tmp_path / out).frame.collect() for out in ("one", "two", "again"))
+    told = one.drop("path").write_csv() + (tmp_path / "shards/shard-000000.tar").read_bytes().decode("latin-1")
+    assert "PAT47" not in told
+    assert uid not in told
+    assert one.drop("path").equals(again.drop("path"))
+    assert not set(one["patient"]) & set(two["patient"])
+    key = tmp_path / "one.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert pseudonym(opened_key(key), "patient", "PAT4711") in set(one["patient"])
+    (tmp_path / "bad.key").write_text("ab")
+    with pytest.raises(OsteonError, match="holds no key"):
+        run("import", tmp_path / "d", tmp_path / "three", "--key", tmp_path / "bad.key")
+
+
+def test_where_table_and_header_contradict_each_other_it_is_told_file_by_file(tmp_path: Path) -> None:
+    dataset = femur_radiograph(Case(0, "test", 0, "typical"), SITES[0], pitch_mm=2.0)
+    dataset.ImageLaterality = "R"
+    (tmp_path / "1.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+    (tmp_path / "t.csv").write_text("file;side;spacing\n1.dcm;L;9,5\n")
+
+    taken = take_in(tmp_path, tmp_path / "out", table=tmp_path / "t.csv")
+
+    assert taken.table["side"].item() == "L"
+    told = [one.says for one in taken.problems if one.kind == "contradiction"]
+    assert sorted(says.split(" than ")[0].split(" is ")[0] for says in told) == [
+        "t.csv says another side",
+        "the table's spacing_x_mm",
+        "the table's spacing_y_mm",
+    ]
+
+
+def test_a_name_with_an_umlaut_as_macos_keeps_it_is_found(tmp_path: Path) -> None:
+    name = unicodedata.normalize("NFD", "höft.png")
+    PIL.Image.fromarray(np.zeros((6, 5), np.uint8)).save(tmp_path / name)
+    (tmp_path / "t.csv").write_text(f"file;label\n{unicodedata.normalize('NFC', name)};a\n")
+
+    taken = take_in(tmp_path, tmp_path / "out", table=tmp_path / "t.csv")
+
+    assert len(taken.table) == 1
+    assert taken.problems == []
+
+
 def test_a_dry_run_shows_how_the_table_is_understood_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
     said = run("import", folder, tmp_path / "out", "--table", folder / "patients.xlsx", "--map", "site=", "--dry-run")
 
     assert "Löpnr" in said
-    assert "cAFF is AFF_complete" in said
+    assert re.search(r"AFF_complete\W+cAFF\W+6", said)
     assert not (tmp_path / "out").exists()
 
 
@@ -110,7 +170,8 @@ def test_register_build_writes_variables_and_a_dictionary_beside_the_cohort(fold
 
     assert "1 entries on the index date or later stayed out" in said
     variables = pl.read_parquet(out / "variables.parquet")
-    assert variables.filter(pl.col("patient") == "000")["drug_M05BA04_2y_ddd"].item() == 98.0
+    own = pseudonym(opened_key(tmp_path / "cohort.key"), "patient", "000")
+    assert variables.filter(pl.col("patient") == own)["drug_M05BA04_2y_ddd"].item() == 98.0
     assert "drug_M05BA04_2y_ddd" in (out / "dictionary.csv").read_text()
 
 
@@ -120,7 +181,9 @@ def test_a_stated_map_is_heeded_for_nifti_files_too(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("vem;ort\ns1;Lund\n")
 
     table = tmp_path / "t.csv"
-    taken = take_in(tmp_path, tmp_path / "out", table=table, columns={"patient": "vem", "site": "ort"})
+    taken = take_in(
+        tmp_path, tmp_path / "out", table=table, columns={"patient": "VEM", "site": "ort"}, keeps_names=True
+    )
 
     assert taken.table.select("patient", "site").row(0) == ("s1", "Lund")
 

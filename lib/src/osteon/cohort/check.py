@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from osteon.cohort.knows import knowing
+from osteon.cohort.knows import LEAST_POSITIVE, knowing, others_needed
 from osteon.cohort.measure import Bytes, measured
 from osteon.cohort.problem import Problem
 from osteon.cohort.split import AFF
 from osteon.cohort.table import Description, violations
+from osteon.errors import Fatal, OsteonError, Passing
 
 __all__ = ["checked_files", "checked_table", "checked_variables"]
 
@@ -32,12 +33,15 @@ def checked_table(table: pl.DataFrame, description: Description, name: str) -> l
 def checked_files(
     table: pl.DataFrame, read: Bytes, name: str, progress: Callable[[int], None] = lambda _: None
 ) -> list[Problem]:
-    """Opens and decodes every file: what is missing, unreadable, or no longer what the table says of it."""
+    """Opens and decodes every file: what is missing, unreadable, or no longer what the table says of it. Where the
+    store can't be reached, or a reference is of another kind than `s3://`, its images are not opened, and it is said.
+    """
+    whole, table, away = table, *_within_reach(table, read, name)
     own = [column for column in ("sha256", "pixels_sha256", *SIZES) if column in table.columns]
     seen, problems = measured(table.drop(own), read, progress=progress)
     line_of = dict(zip(table["path"], range(FIRST_LINE, len(table) + FIRST_LINE), strict=True))
-    found = [Problem(one.kind, name, line_of.get(one.where, 0), f"{one.where}: {one.says}", one.way_out)
-             for one in problems]  # fmt: skip
+    found = away + [Problem(one.kind, name, line_of.get(one.where, 0), f"{one.where}: {one.says}", one.way_out)
+                    for one in problems]  # fmt: skip
     both = table.select(own).with_columns(seen.select(pl.col(own).name.suffix(" seen")))
     for column in own:
         differs = (pl.col(column) != pl.col(f"{column} seen")).fill_null(value=False)
@@ -45,8 +49,29 @@ def checked_files(
             says = "the file is another one than when the table was written" if column == "sha256" else (
                 f"{column} is not what the file has")  # fmt: skip
             found.append(Problem("has-changed", name, line, says, "import the data set again, or fetch the old file"))
-    found += _twice(seen.with_columns(path=None), name) if table["pixels_sha256"].null_count() else []
+    found += _twice(seen.with_columns(path=None), name) if whole["pixels_sha256"].null_count() else []
     return found
+
+
+def _within_reach(table: pl.DataFrame, read: Bytes, name: str) -> tuple[pl.DataFrame, list[Problem]]:
+    """The table with no path where it refers to what can't be reached now; rows keep their places, and lines theirs."""
+    problems = []
+    is_s3 = pl.col("path").str.starts_with("s3://")
+    out_of_reach = pl.col("path").str.contains("://", literal=True) & ~is_s3
+    if n_other := table.filter(out_of_reach).height:
+        says = f"{n_other} images were not opened: their references are not s3://bucket/key"
+        problems.append(Problem("not-checked", name, says=says, way_out="fetch them into a folder, and name the files"))
+    for path in table.filter(is_s3)["path"].head(1):
+        try:
+            read(path)
+        except (Passing, Fatal) as error:
+            out_of_reach = pl.col("path").str.contains("://", literal=True)
+            says = f"{table.filter(is_s3).height} images in the store were not opened: {error}"
+            way_out = "set OSTEON_STORE_ENDPOINT, OSTEON_STORE_ACCESS_KEY and OSTEON_STORE_SECRET_KEY"
+            problems.append(Problem("not-checked", name, says=says, way_out=way_out))
+        except (OsteonError, OSError):
+            pass  # one image's own trouble, which is told with the others
+    return table.with_columns(path=pl.when(out_of_reach).then(None).otherwise(pl.col("path"))), problems
 
 
 def checked_variables(
@@ -73,7 +98,7 @@ def checked_variables(
         says = "variables were not compared with the outcome: one class alone is there"
         return [Problem("not-checked", name, says=says, way_out="name the positive labels with --positive")]
     known = joined.drop("patient", "is_positive")
-    return [
+    return _too_few(joined["is_positive"], name, positive) + [
         Problem(
             "knows-the-outcome",
             name,
@@ -83,6 +108,20 @@ def checked_variables(
         )
         for told in knowing(known, joined["is_positive"].to_numpy())
     ]
+
+
+def _too_few(is_positive: pl.Series, name: str, positive: tuple[str, ...]) -> list[Problem]:
+    """That so few patients can't show a variable that knows the outcome, were there one."""
+    n_positive, n_others = int(is_positive.sum()), int((~is_positive).sum())
+    needed = others_needed(max(n_positive, LEAST_POSITIVE))
+    if n_positive >= LEAST_POSITIVE and n_others >= needed:
+        return []
+    says = (
+        f"too few patients to find each variable that knows the outcome: {n_positive} with {' or '.join(positive)} and "
+        f"{n_others} without; {max(n_positive, LEAST_POSITIVE)} and {needed} are needed"
+    )
+    way_out = "look through the variables yourself: which were set after the outcome was known?"
+    return [Problem("not-checked", name, says=says, way_out=way_out)]
 
 
 def _rules(table: pl.DataFrame, description: Description, name: str) -> Iterator[Problem]:
@@ -127,10 +166,11 @@ def _twice(table: pl.DataFrame, name: str) -> Iterator[Problem]:
             also = " under another patient" if n_patients > 1 else ""
             for line in lines[1:]:
                 yield Problem("twice", name, line, f"the same {same} as line {lines[0]}{also}",
-                              "keep one; splits hold both on one side, and `prepare` takes the first")  # fmt: skip
+                              "keep one; splits hold both on one side, and `prepare` takes one labelled")  # fmt: skip
             if n_labels > 1:
                 says = f"the same {same} under different labels, here and in line {lines[1]}"
-                yield Problem("contradiction", name, lines[0], says, "ask whoever set the labels")
+                way_out = "ask whoever set the labels; `prepare` leaves all of them out"
+                yield Problem("contradiction", name, lines[0], says, way_out)
 
 
 def _patients(table: pl.DataFrame, description: Description, name: str) -> Iterator[Problem]:

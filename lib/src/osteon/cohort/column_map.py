@@ -6,101 +6,55 @@
 Values are translated too: `höger`, `right` and `R` are the right side; `AP`, `frontal` and `PA` a frontal view.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
+from osteon.cohort.identifying import identifies
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import said_yes
 from osteon.cohort.table import FEMUR_LABELS
-from osteon.cohort.tabular import DATES
+from osteon.cohort.values import as_text, days, numbers, spacing, translated
+from osteon.cohort.words import FEMUR_WORDS, NAMES, SIDES, VIEWS, plain, speaks_of_femurs
 from osteon.errors import OsteonError
 
-__all__ = ["NAMES", "ColumnMap", "NoSuchColumn", "guess", "identifies", "mapped", "not_understood", "plain", "preview"]
+__all__ = [
+    "ColumnMap",
+    "NoSuchColumn",
+    "guess",
+    "label_counts",
+    "labels_of",
+    "mapped",
+    "not_understood",
+    "preview",
+]
 
-NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the standard's names, as people write them
-    "path": ("path", "image path", "filepath", "file path", "file", "filename", "file name", "image", "bild", "fil",
-             "filnamn", "datei", "image file", "img", "image name", "filestem", "image id"),
-    "case": ("case", "case id", "fall", "row id", "id"),
-    "patient": ("patient", "patient id", "patientid", "pid", "subject", "subject id", "participant id", "person",
-                "personid", "lopnr", "patnr", "patient number", "patientnummer", "pat id", "patient group"),
-    "study": ("study", "study id", "accession", "accession number", "exam id", "undersokning", "studieid",
-              "study instance uid", "studyinstanceuid", "study number"),
-    "site": ("site", "site id", "hospital", "hospital id", "clinic", "klinik", "sjukhus", "center", "centre",
-             "krankenhaus", "institution", "institution name", "partition id"),
-    "node": ("node", "nod"),
-    "vendor": ("vendor", "manufacturer", "device manufacturer", "maker", "tillverkare", "hersteller"),
-    "family": ("family", "processing family", "model", "scanner model", "manufacturer model name", "scanner", "device"),
-    "label": ("label", "class", "diagnosis", "diagnos", "klass", "fracture type", "frakturtyp", "aff", "outcome",
-              "target", "etikett", "diagnose", "fractured", "pathology"),
-    "modality": ("modality", "modalitet", "modality tag"),
-    "view": ("view", "view position", "viewposition", "projection", "projektion", "vy"),
-    "side": ("side", "laterality", "sida", "seite", "image laterality"),
-    "body_part": ("body part", "bodypart", "body part examined", "region", "kroppsdel", "anatomy", "region coarse"),
-    "hardware": ("hardware", "metal", "implant", "metall", "implantat"),
-    "exam_date": ("exam date", "study date", "date", "datum", "undersokningsdatum", "acquisition date", "visit date"),
-    "days_from_index": ("days from index", "days", "dagar"),
-    "spacing_y_mm": ("spacing", "pixel spacing", "spacing mm", "spacing y mm", "pixelspacing", "pixel size",
-                     "pixel spacing mm", "pixelstorlek"),
-    "spacing_x_mm": ("spacing x mm",),
-    "height": ("height", "rows", "image rows"),
-    "width": ("width", "columns", "cols", "image columns"),
-    "fold": ("fold", "split", "partition", "subset", "set"),
-}  # fmt: skip
-SIDES = {"r": "R", "right": "R", "rt": "R", "hoger": "R", "h": "R", "rechts": "R", "dx": "R", "l": "L", "left": "L",
-         "lt": "L", "vanster": "L", "v": "L", "links": "L", "sin": "L", "b": "B", "both": "B",
-         "bilateral": "B"}  # fmt: skip
-VIEWS = {"ap": "AP", "pa": "AP", "frontal": "AP", "front": "AP", "anteroposterior": "AP", "lat": "lateral",
-         "lateral": "lateral", "ll": "lateral", "rl": "lateral", "sida": "lateral", "sidobild": "lateral",
-         "seitlich": "lateral", "oblique": "oblique", "sned": "oblique", "rao": "oblique",
-         "lao": "oblique"}  # fmt: skip
-# Columns that name a person, in the same languages; they never enter a cohort.
-IDENTIFYING = ("name", "patientname", "namn", "fornamn", "efternamn", "firstname", "lastname", "surname", "vorname",
-               "nachname", "birth", "birthdate", "dateofbirth", "dob", "patientbirthdate", "fodelsedatum",
-               "geburtsdatum", "personnummer", "pnr", "ssn", "socialsecuritynumber", "address", "adress", "adresse",
-               "phone", "telefon", "email", "epost", "referringphysicianname", "operatorsname")  # fmt: skip
-FEMUR_WORDS = {  # what the four labels are called
-    "complete aff": "AFF_complete", "caff": "AFF_complete", "aff complete": "AFF_complete", "aff": "AFF_complete",
-    "incomplete aff": "AFF_incomplete", "iaff": "AFF_incomplete", "aff incomplete": "AFF_incomplete",
-    "tff": "typical_fracture", "typical": "typical_fracture", "typical fracture": "typical_fracture",
-    "no fracture": "no_fracture", "normal": "no_fracture", "none": "no_fracture",
-}  # fmt: skip
-# The same words as parts of longer names; a bare `name` is none of them, for sites and devices have names too.
-PERSONAL = re.compile(
-    r"person(al)?(nr|nummer|number)|persnr|birth|fodelse|geburt|adress|address|telefon|phone|email|epost|socialsecurity"
-    r"|(patient\w*|person\w*|full|first|last|sur|given|middle|maiden|for|efter|vor|nach|physicians?)(name|namn)$"
-    r"|(name|namn)(of|pa)?(patient|person)"
-)
-# A Swedish personal number, with a day above 60 for a coordination number.
-PERSONAL_NUMBER = r"^(19|20)?\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\d{4}$"
+TEXTS = ("case", "patient", "study", "site", "node", "vendor", "family", "modality", "body_part", "fold", "path")
+TOLD = ("side", "hardware", "exam_date", "spacing_y_mm", "spacing_x_mm", "height", "width", "days_from_index")
 
 
 class NoSuchColumn(OsteonError):
-    """A column map that names a column which the table, or the schema, has not."""
+    """A map that names a column which the table, or the schema, has not; or a value that the label column has not."""
 
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """`columns` maps the schema's names to the table's; `labels` its values to labels, and holds all that are known."""
+    """`columns` maps the schema's names to the table's; `labels` each value that is known to its label."""
 
     columns: Mapping[str, str]
     labels: Mapping[str, str]
 
 
-def guess(table: pl.DataFrame, named: Mapping[str, str] | None = None) -> ColumnMap:
-    """The map that `named` states, and for the rest the best guess; each column of the table is used once.
+def guess(
+    table: pl.DataFrame, named: Mapping[str, str] | None = None, label_values: Mapping[str, str] | None = None
+) -> ColumnMap:
+    """The map that `named` states, and for the rest the best guess; each column of the table is used once. Capitals
+    and marks in the names do not count. `label_values` says what values of the label column mean.
 
     Raises NoSuchColumn.
     """
-    named = dict(named or {})
-    for ours, theirs in named.items():
-        if ours not in NAMES:
-            raise NoSuchColumn(f"{ours} is no column of a cohort; there are {', '.join(NAMES)}")
-        if theirs and theirs not in table.columns:
-            raise NoSuchColumn(f"the table has no column {theirs}; it has {', '.join(table.columns[:30])}")
+    named = {_ours(ours): _theirs(table, theirs) for ours, theirs in (named or {}).items()}
     chosen = {ours: theirs for ours, theirs in named.items() if theirs}
     free = [name for name in table.columns if name not in chosen.values()]
     for ours, words in NAMES.items():
@@ -111,50 +65,45 @@ def guess(table: pl.DataFrame, named: Mapping[str, str] | None = None) -> Column
         if ranked:
             chosen[ours] = min(ranked)[1]
             free.remove(chosen[ours])
-    return ColumnMap({ours: chosen[ours] for ours in NAMES if ours in chosen}, _labels(table, chosen.get("label")))
+    columns = {ours: chosen[ours] for ours in NAMES if ours in chosen}
+    return ColumnMap(columns, _labels(table, columns.get("label"), label_values or {}))
 
 
 def mapped(table: pl.DataFrame, known: ColumnMap) -> pl.DataFrame:
     """The table in the schema's names and values; columns that mean nothing here follow under their own names,
     but for those that would name a person.
 
-    A value that is not understood becomes null, for `not_understood` to tell, or in a view `other`; an unknown label
-    stays as it is, for `check` to find. `None` is a label where labels stand, and elsewhere nothing.
+    A value that is not understood becomes null, for `not_understood` to tell, or in a view `other`. `None` is a label
+    where labels stand, and elsewhere nothing.
     """
     columns = dict(known.columns)
     words = [name for name, dtype in table.schema.items() if dtype == pl.String and name != columns.get("label")]
     table = table.with_columns(pl.col(words).replace("None", None))
     made = {ours: table[theirs].alias(ours) for ours, theirs in columns.items()}
-    for name in (
-        "case",
-        "patient",
-        "study",
-        "site",
-        "node",
-        "vendor",
-        "family",
-        "modality",
-        "body_part",
-        "fold",
-        "path",
-    ):
+    for name in TEXTS:
         if name in made:
-            made[name] = _as_text(made[name])
+            made[name] = as_text(made[name])
+    for name in ("height", "width", "days_from_index"):
+        if name in made:
+            made[name] = numbers(made[name]).cast(pl.Int32, strict=False)
     if "side" in made:
-        made["side"] = _translated(made["side"], SIDES, None)
+        made["side"] = translated(made["side"], SIDES, None)
     if "view" in made:
-        made["view"] = _translated(made["view"], VIEWS, "other")
+        made["view"] = translated(made["view"], VIEWS, "other")
     if "body_part" in made:
         made["body_part"] = made["body_part"].str.to_uppercase()
     if "hardware" in made:
         made["hardware"] = pl.Series("hardware", [said_yes(value) for value in made["hardware"]], dtype=pl.Boolean)
     if "label" in made:
-        made["label"] = _as_text(made["label"]).replace(dict(known.labels))
+        values = [known.labels.get(value) for value in as_text(made["label"])]
+        made["label"] = pl.Series("label", values, dtype=pl.String)
+    if "spacing_x_mm" in made:
+        made["spacing_x_mm"] = spacing(made["spacing_x_mm"])[1]
     if "spacing_y_mm" in made:
-        made["spacing_y_mm"], across = _spacing(made["spacing_y_mm"])
+        made["spacing_y_mm"], across = spacing(made["spacing_y_mm"])
         made.setdefault("spacing_x_mm", across)
     if "exam_date" in made:
-        made["exam_date"] = _dates(made["exam_date"])
+        made["exam_date"] = days(made["exam_date"])
     rest = [table[name] for name in table.columns if name not in columns.values() and name not in made]
     rest = [column for column in rest if not identifies(column)]
     return pl.DataFrame([*made.values(), *rest])
@@ -167,12 +116,17 @@ def not_understood(table: pl.DataFrame, known: ColumnMap, name: str, first_line:
     """
     made = mapped(table, known)
     problems = []
-    for ours in (one for one in ("side", "hardware", "exam_date", "spacing_y_mm") if one in known.columns):
+    for ours in (one for one in TOLD if one in known.columns):
         theirs = known.columns[ours]
         there = table[theirs].is_not_null() & ~table[theirs].cast(pl.String).is_in(["None", ""])
         for row in (there & made[ours].is_null()).arg_true():
             says = f"the value of {theirs} is not understood as {ours}, and left out"
             problems.append(Problem("not-understood", name, row + first_line, says, "write it as the other lines do"))
+    if theirs := known.columns.get("label", ""):
+        for row in (table[theirs].is_not_null() & made["label"].is_null()).arg_true():
+            says = f"the value of {theirs} is no label that is known, and left out"
+            way_out = "say what it means with --label-values, or keep it under its own name: --label-values it=it"
+            problems.append(Problem("label-unknown", name, row + first_line, says, way_out))
     return problems
 
 
@@ -185,59 +139,55 @@ def preview(table: pl.DataFrame, known: ColumnMap) -> list[tuple[str, str, str, 
     return rows
 
 
-def identifies(column: pl.Series) -> bool:
-    """Whether a column names persons: by its name, or since half of its values look like Swedish personal numbers."""
-    if plain(column.name) in IDENTIFYING or PERSONAL.search(plain(column.name)):
-        return True
-    known = column.drop_nulls()
-    if known.dtype not in (pl.String, pl.Int64) or not len(known):
-        return False
-    return 2 * int(known.cast(pl.String).str.strip_chars().str.contains(PERSONAL_NUMBER).sum()) >= len(known)
+def label_counts(table: pl.DataFrame, known: ColumnMap) -> list[tuple[str, str, int]]:
+    """Each value of the label column: its label (empty where none is known), itself, and its rows; unknown ones
+    first, then the most frequent."""
+    if "label" not in known.columns:
+        return []
+    counts = as_text(table[known.columns["label"]].alias("label")).drop_nulls().value_counts(sort=True)
+    rows = [(known.labels.get(value, ""), str(value), int(count)) for value, count in counts.iter_rows()]
+    return sorted(rows, key=lambda row: (bool(row[0]), -row[2], row[1]))
 
 
-def plain(name: str) -> str:
-    """Letters and digits of a name, small and without accents: `Patient_ID` is `patientid`."""
-    ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[\W_]+", "", ascii_only).lower()
+def labels_of(known: ColumnMap) -> tuple[str, ...]:
+    """All labels that a data set with this map may hold: the four of femurs, or the table's own; none without any."""
+    labels = tuple(dict.fromkeys(known.labels.values()))
+    return FEMUR_LABELS if labels and set(labels) <= set(FEMUR_LABELS) else labels
 
 
-def _labels(table: pl.DataFrame, column: str | None) -> dict[str, str]:
-    """Each value of the label column, and what it is called here: one of the four where its word is known."""
+def _ours(name: str) -> str:
+    same = [ours for ours in NAMES if plain(ours) == plain(name)]
+    if not same:
+        raise NoSuchColumn(f"{name} is no column of a cohort; there are {', '.join(NAMES)}")
+    return same[0]
+
+
+def _theirs(table: pl.DataFrame, name: str) -> str:
+    """The table's column of a name: as it is written, else the one that differs by capitals or marks alone."""
+    same = [theirs for theirs in table.columns if plain(theirs) == plain(name)]
+    if not name or name in table.columns:
+        return name
+    if len(same) != 1 or not plain(name):
+        raise NoSuchColumn(f"the table has no column {name}; it has {', '.join(table.columns[:30])}")
+    return same[0]
+
+
+def _labels(table: pl.DataFrame, column: str | None, stated: Mapping[str, str]) -> dict[str, str]:
+    """Each value of the label column that is known, and what it is called here.
+
+    A table that speaks of femurs is translated, and what none of the four labels is called by is not known unless it is
+    stated. Labels of another table are kept as they are: `normal` of a chest is no femur without a fracture.
+    """
     if column is None:
+        if stated:
+            raise NoSuchColumn("no column is the label: say which with --map label=…")
         return {}
-    words = {plain(word): label for word, label in FEMUR_WORDS.items()}
-    values = [str(value) for value in _as_text(table[column]).drop_nulls().unique().sort()]
-    ours = {value: words.get(plain(value), value) for value in values}
-    # Only a table that speaks of femurs is translated: `normal` of a chest is no femur without a fracture.
-    return ours if any(label in FEMUR_LABELS[:2] for label in ours.values()) else {value: value for value in values}
-
-
-def _as_text(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.Float64 and bool((column.drop_nulls() == column.drop_nulls().round()).all()):
-        column = column.cast(pl.Int64)  # an identifier that came as 17.0
-    return column.cast(pl.String).str.strip_chars()
-
-
-def _dates(column: pl.Series) -> pl.Series:
-    """Days, value by value: one that is none of `DATES` is null, and takes no other with it."""
-    if column.dtype in (pl.Date, pl.Datetime):
-        return column.cast(pl.Date)
-    # A workbook's midnights become text where another cell of the column is text.
-    text = _as_text(column).str.replace(r"^(\d{4}-\d\d-\d\d)[ T]00:00.*$", "$1")
-    forms = [text.str.to_date(form, strict=False).alias(form) for form in DATES]
-    return pl.DataFrame(forms).select(pl.coalesce(*DATES)).to_series().alias(column.name)
-
-
-def _translated(column: pl.Series, words: Mapping[str, str], otherwise: str | None) -> pl.Series:
-    values = [None if value is None else words.get(plain(str(value)), otherwise) for value in column]
-    return pl.Series(column.name, values, dtype=pl.String)
-
-
-def _spacing(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Between rows and between columns in mm, from a number or from text such as `0.14\\0.14` or `[0.14, 0.14]`."""
-    down, across = [], []
-    for value in column:
-        numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))] if value is not None else []
-        down.append(numbers[0] if numbers else None)
-        across.append(numbers[-1] if numbers else None)
-    return pl.Series("spacing_y_mm", down, dtype=pl.Float64), pl.Series("spacing_x_mm", across, dtype=pl.Float64)
+    values = [str(value) for value in as_text(table[column]).drop_nulls().unique().sort()]
+    means = {plain(theirs): ours for theirs, ours in stated.items()}
+    if unknown := [theirs for theirs in stated if plain(theirs) not in {plain(value) for value in values}]:
+        raise NoSuchColumn(f"{column} has no value {unknown[0]}; it has {', '.join(values[:30])}")
+    is_of_femurs = bool(set(stated.values()) & set(FEMUR_LABELS)) or any(speaks_of_femurs(value) for value in values)
+    if not is_of_femurs:
+        return {value: means.get(plain(value), value) for value in values}
+    words = {plain(word): label for label, known in FEMUR_WORDS.items() for word in (label, *known)}
+    return {value: label for value in values if (label := (words | means).get(plain(value)))}

@@ -7,6 +7,7 @@ use of bisphosphonates, the cause of most atypical fractures, reaches 4 (69 % ag
 It is also suspect where it orders patients almost perfectly (area under the curve of at least 0.95).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from scipy.stats import beta
 
 from osteon.statistics.binary import area_under_curve
 
-__all__ = ["Knowing", "knowing"]
+__all__ = ["LEAST_POSITIVE", "Knowing", "knowing", "others_needed"]
 
 LEAST_SHARE, LEAST_RATIO, LEAST_AREA = 0.3, 20.0, 0.95
 CERTAINTY = 0.999  # hundreds of variables are looked at, at several thresholds each
@@ -43,6 +44,12 @@ def knowing(variables: pl.DataFrame, is_positive: Bools) -> Iterator[Knowing]:
     for name in variables.columns:
         if how := _how(variables[name], is_positive):
             yield Knowing(name, how)
+
+
+def others_needed(n_positive: int) -> int:
+    """How many other patients it takes for a variable that all positive ones have, and no other, to be suspect."""
+    least_of_positive = beta.ppf(1 - CERTAINTY, n_positive, 1)
+    return math.ceil(math.log(1 - CERTAINTY) / math.log1p(-least_of_positive / LEAST_RATIO))
 
 
 def _how(column: pl.Series, is_positive: Bools) -> str:

@@ -9,15 +9,18 @@ import polars as pl
 
 from osteon.cohort.picture import Measured, Unreadable, measure_bytes
 from osteon.cohort.problem import Problem
+from osteon.errors import Poison
 
 __all__ = ["FIX", "Bytes", "file_bytes", "measured"]
 
 Bytes = Callable[[str], bytes]  # the content at a path or reference of a table; raises OSError or Unreadable
+SAME_LENGTH = 0.01  # of a length: what tables round off
 BATCH = 512  # results in memory at once, beside the files that are just being read
 COLUMNS: dict[str, type[pl.DataType]] = {
     "spacing_z_mm": pl.Float64, "spacing_y_mm": pl.Float64, "spacing_x_mm": pl.Float64,
     "depth": pl.Int32, "height": pl.Int32, "width": pl.Int32, "sha256": pl.String, "pixels_sha256": pl.String,
 }  # fmt: skip
+MEASURES = ("spacing_z_mm", "spacing_y_mm", "spacing_x_mm", "depth", "height", "width")
 FIX = "mend or remove the file, or take its row out of the table"
 
 
@@ -55,10 +58,27 @@ def measured(
         progress(line)
     told = pl.DataFrame(found, schema={f"{name} told": dtype for name, dtype in COLUMNS.items()}, orient="row")
     joined = pl.concat([table, told], how="horizontal")
+    problems += _contradicted(joined)
     merged = {
         name: pl.coalesce(name, f"{name} told") if name in table.columns else pl.col(f"{name} told") for name in COLUMNS
     }
     return joined.with_columns(**merged).drop(told.columns), problems
+
+
+def _contradicted(joined: pl.DataFrame) -> list[Problem]:
+    """Files that tell another size or spacing than the table does; of pictures only a rule for all tells a spacing."""
+    problems = []
+    is_picture = pl.col("path").str.to_lowercase().str.contains(r"\.(png|tiff?|jpe?g)$")
+    for name in (one for one in MEASURES if one in joined.columns):
+        ours, theirs = pl.col(name), pl.col(f"{name} told")
+        differs = (ours - theirs).abs() > SAME_LENGTH * theirs if name.startswith("spacing") else ours != theirs
+        spoken = ~is_picture if name.startswith("spacing") else pl.lit(value=True)
+        says = f"the table's {name} is not that of the file; the table counts"
+        for path in joined.filter((differs & spoken).fill_null(value=False))["path"]:
+            problems.append(
+                Problem("contradiction", path, says=says, way_out="mend the table, or leave the column out")
+            )
+    return problems
 
 
 def _results(
@@ -75,7 +95,7 @@ def _results(
             return "it is a folder"
         except OSError as error:
             return f"it can't be opened ({type(error).__name__})"
-        except Unreadable as error:
+        except (Unreadable, Poison) as error:
             return str(error)
 
     line = 0

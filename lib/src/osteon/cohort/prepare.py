@@ -17,8 +17,10 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,28 +29,18 @@ import polars as pl
 
 from osteon.cohort.measure import Bytes
 from osteon.cohort.picture import Unreadable, image_of
+from osteon.cohort.stored_bytes import FolderBytes
 from osteon.errors import OsteonError, Poison
 from osteon.imaging.geometry import Geometry, to_reference
 from osteon.store import Store
 
-__all__ = ["FolderBytes", "Prepared", "Shelf", "prepare", "shelf"]
+__all__ = ["Prepared", "Shelf", "prepare", "shelf"]
 
 TOLD = ("case", "patient", "study", "site", "node", "vendor", "family", "label", "view", "side", "body_part",
         "hardware", "days_from_index", "fold", "pixels_sha256")  # fmt: skip
 NEEDED = ("path", "spacing_y_mm", "spacing_x_mm", "photometric")
 SHARD_TYPE, JSON_TYPE = "application/x-tar", "application/json"
 VERSION = 1  # of what is written: another one makes all shards again
-
-
-@dataclass(frozen=True)
-class FolderBytes:
-    """Reads files below a folder; can be sent to another process."""
-
-    folder: Path
-
-    def __call__(self, path: str) -> bytes:
-        """The content of a file."""
-        return (self.folder / path).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,15 @@ class Shelf:
     bucket: str = ""
     prefix: str = ""
 
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A folder for files that are not finished: where they will lie, or on this machine."""
+        if self.folder is not None:
+            yield self.folder
+            return
+        with TemporaryDirectory(prefix="osteon-shards-") as folder:
+            yield Path(folder)
+
     def put(self, name: str, data: bytes, media_type: str) -> None:
         """Whole or not at all."""
         if self.store is not None:
@@ -69,6 +70,14 @@ class Shelf:
         fresh = self.folder / f".{name}.part"
         fresh.write_bytes(data)
         fresh.replace(self.folder / name)
+
+    def take(self, name: str, finished: Path, media_type: str) -> None:
+        """A file of the workplace, whole or not at all; it is gone from there then."""
+        if self.folder is not None:
+            finished.replace(self.folder / name)
+            return
+        self.put(name, finished.read_bytes(), media_type)
+        finished.unlink()
 
     def note(self, name: str) -> dict[str, Any] | None:
         """The JSON that was put under a name, if it is there."""
@@ -86,13 +95,16 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came out: `made` shards of `shards` now, images written in all, copies and unreadable ones left out."""
+    """What came out: `made` shards of `shards` now, images written in all; left out are copies, pictures whose copies
+    have different labels, and what can't be read. `first_trouble` says why the first of those can't, if any."""
 
     shards: int
     made: int
     images: int
     copies: int
+    contradicted: int
     left_out: int
+    first_trouble: str = ""
 
 
 def shelf(out: str, connect: Callable[[], Store]) -> Shelf:
@@ -122,14 +134,16 @@ def prepare(
 ) -> Prepared:
     """Writes the radiographs of a table as shards, in an order drawn by `seed`; `progress` gets images done and in all.
 
-    Of images with the same pixels the first by name is taken. What can't be read is left out and told in its shard's
-    note. `read` runs in other processes where it is a `FolderBytes`, else in threads. Raises OsteonError where there is
-    nothing to prepare.
+    Of images with the same pixels the first by name is taken that has a label, and none where their labels differ. What
+    can't be read is left out and told in its shard's note. A shard is written to disk as it is made; on its way to a
+    store one at a time is in memory. `read` runs in other processes where it is a `FolderBytes`, else in threads.
+    Raises OsteonError where there is nothing to prepare.
     """
     geometry = geometry or Geometry()
-    wanted, copies = _wanted(table, seed)
+    wanted, copies, contradicted = _wanted(table, seed)
     if not len(wanted):
-        raise OsteonError("the table names no image to prepare")
+        trouble = "the labels of copies contradict each other in all of them" if contradicted else "there is none"
+        raise OsteonError(f"the table names no image to prepare: {trouble}")
     lots = [wanted[start : start + images_per_shard] for start in range(0, len(wanted), images_per_shard)]
     notes: dict[int, dict[str, Any]] = {}
     todo = []
@@ -141,54 +155,63 @@ def prepare(
             todo.append(number)
     done = sum(int(note["images"]) + len(note["left_out"]) for note in notes.values())
     progress(done, len(wanted))
-    for number, data, note in _made(todo, lots, read, geometry, processes):
-        name = f"shard-{number:06d}"
-        out.put(f"{name}.tar", data, SHARD_TYPE)
-        out.put(f"{name}.json", json.dumps(note, indent=1).encode(), JSON_TYPE)
-        notes[number] = note
-        done += len(lots[number])
-        progress(done, len(wanted))
-    listed = [{"name": f"shard-{number:06d}.tar", **{key: notes[number][key] for key in ("sha256", "images", "bytes")}}
+    with out.workplace() as workplace:
+        for number, note in _made(todo, lots, _Work(read, geometry, workplace), processes):
+            out.take(f"{_name(number)}.tar", workplace / f".{_name(number)}.part", SHARD_TYPE)
+            out.put(f"{_name(number)}.json", json.dumps(note, indent=1).encode(), JSON_TYPE)
+            notes[number] = note
+            done += len(lots[number])
+            progress(done, len(wanted))
+    listed = [{"name": f"{_name(number)}.tar", **{key: notes[number][key] for key in ("sha256", "images", "bytes")}}
               for number in sorted(notes)]  # fmt: skip
+    troubles = [one["why"] for number in sorted(notes) for one in notes[number]["left_out"]]
+    n_images = sum(int(note["images"]) for note in notes.values())
     prepared = Prepared(
-        len(lots), len(todo), sum(int(note["images"]) for note in notes.values()), copies,
-        sum(len(note["left_out"]) for note in notes.values()),
-    )  # fmt: skip
+        len(lots), len(todo), n_images, copies, contradicted, len(troubles), troubles[0] if troubles else ""
+    )
     index = {"version": VERSION, "geometry": asdict(geometry), "seed": seed, **asdict(prepared), "shards": listed}
     out.put("index.json", json.dumps(index, indent=1).encode(), JSON_TYPE)
     return prepared
 
 
-def _wanted(table: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, int]:
-    """One row for each picture, with what is told of it, in a drawn order; and how many copies were dropped."""
+def _wanted(table: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, int, int]:
+    """One row for each picture, with what is told of it, in a drawn order; how many copies were dropped, and how many
+    rows since copies of them have another label."""
     columns = [name for name in (*TOLD, *NEEDED) if name in table.columns]
-    rows = table.select(columns).filter(pl.col("path").is_not_null()).sort("case")
-    is_first = pl.col("pixels_sha256").is_null() | pl.int_range(pl.len()).over("pixels_sha256").eq(0)
-    firsts = rows.filter(is_first)
+    rows = table.select(columns).filter(pl.col("path").is_not_null()).sort(pl.col("label").is_null(), "case")
+    has_hash = pl.col("pixels_sha256").is_not_null()
+    one_label = pl.col("label").drop_nulls().n_unique().over("pixels_sha256") <= 1
+    sound = rows.filter(~has_hash | one_label)
+    firsts = sound.filter(~has_hash | pl.int_range(pl.len()).over("pixels_sha256").eq(0))
     # Sorted by a hash of the name, not shuffled: a case that is added moves others by one place at most.
     drawn = [hashlib.sha256(f"{seed}/{case}".encode()).hexdigest() for case in firsts["case"]]
-    return firsts.with_columns(_drawn=pl.Series(drawn)).sort("_drawn").drop("_drawn"), len(rows) - len(firsts)
+    firsts = firsts.with_columns(_drawn=pl.Series(drawn, dtype=pl.String)).sort("_drawn").drop("_drawn")
+    return firsts, len(sound) - len(firsts), len(rows) - len(sound)
+
+
+def _name(number: int) -> str:
+    return f"shard-{number:06d}"
 
 
 def _made(
-    todo: list[int], lots: list[pl.DataFrame], read: Bytes, geometry: Geometry, processes: int
-) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-    """Each shard as it is finished, in order; no more at once than there are workers, so that memory is bounded."""
+    todo: list[int], lots: list[pl.DataFrame], work: "_Work", processes: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The note of each shard as it is finished, in order; no more at once than there are workers."""
     n_workers = processes or os.cpu_count() or 1
     if n_workers == 1:
         for number in todo:
-            yield (number, *_shard(lots[number].to_dicts(), _digest(lots[number], geometry), read, geometry))
+            yield number, work(number, lots[number].to_dicts(), _digest(lots[number], work.geometry))
         return
-    with _pool(read, n_workers) as pool:
-        waiting: list[tuple[int, Future[tuple[bytes, dict[str, Any]]]]] = []
+    with _pool(work.read, n_workers) as pool:
+        waiting: list[tuple[int, Future[dict[str, Any]]]] = []
         for number in todo:
-            made_of = _digest(lots[number], geometry)
-            waiting.append((number, pool.submit(_shard, lots[number].to_dicts(), made_of, read, geometry)))
+            made_of = _digest(lots[number], work.geometry)
+            waiting.append((number, pool.submit(work, number, lots[number].to_dicts(), made_of)))
             if len(waiting) >= n_workers:
                 first, future = waiting.pop(0)
-                yield (first, *future.result())
+                yield first, future.result()
         for first, future in waiting:
-            yield (first, *future.result())
+            yield first, future.result()
 
 
 def _pool(read: Bytes, n_workers: int) -> Executor:
@@ -203,28 +226,34 @@ def _digest(lot: pl.DataFrame, geometry: Geometry) -> str:
     return hashlib.sha256(told.encode() + lot.write_csv().encode()).hexdigest()
 
 
-def _shard(rows: list[dict[str, Any]], made_of: str, read: Bytes, geometry: Geometry) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of one shard, the same each time, and its note."""
-    left_out = []
-    n_images = 0
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for number, row in enumerate(rows):
-            try:
-                png, told = _sample(row, read, geometry)
-            except (Unreadable, OSError, ValueError) as error:
-                why = str(error) if isinstance(error, Unreadable) else f"can't be read ({type(error).__name__})"
-                left_out.append({"case": row["case"], "why": why})
-                continue
-            for ending, content in (("png", png), ("json", json.dumps(told).encode())):
-                entry = tarfile.TarInfo(f"{number:06d}.{ending}")  # no time, no owner: the same bytes each time
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
-            n_images += 1
-    data = buffer.getvalue()
-    note = {"made_of": made_of, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "images": n_images,
-            "left_out": left_out}  # fmt: skip
-    return data, note
+@dataclass(frozen=True)
+class _Work:
+    """Makes a shard in the workplace, the same bytes each time; gives its note."""
+
+    read: Bytes
+    geometry: Geometry
+    workplace: Path
+
+    def __call__(self, number: int, rows: list[dict[str, Any]], made_of: str) -> dict[str, Any]:
+        left_out = []
+        path = self.workplace / f".{_name(number)}.part"
+        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for place, row in enumerate(rows):
+                try:
+                    png, told = _sample(row, self.read, self.geometry)
+                except (Unreadable, Poison, OSError, ValueError) as error:
+                    is_said = isinstance(error, Unreadable | Poison)
+                    why = str(error) if is_said else f"can't be read ({type(error).__name__})"
+                    left_out.append({"case": row["case"], "why": why})
+                    continue
+                for ending, content in (("png", png), ("json", json.dumps(told).encode())):
+                    entry = tarfile.TarInfo(f"{place:06d}.{ending}")  # no time, no owner: the same bytes each time
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"made_of": made_of, "sha256": sha256, "bytes": path.stat().st_size,
+                "images": len(rows) - len(left_out), "left_out": left_out}  # fmt: skip
 
 
 def _sample(row: dict[str, Any], read: Bytes, geometry: Geometry) -> tuple[bytes, dict[str, Any]]:

@@ -6,8 +6,8 @@ Where a patient is in no register, or nobody of the site has an entry of a kind,
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -51,12 +51,14 @@ WINDOWS = (Window("1y", 365, 1), Window("5y", 1826, 1), Window("10y", 3652, 1))
 
 @dataclass(frozen=True)
 class Built:
-    """`variables`: a row a patient. `dictionary`: a row a variable: what it means, its unit, how many have it."""
+    """`variables`: a row a patient. `dictionary`: a row a variable: what it means, its unit, how many have it.
+    `n_later` entries of the cohort's patients came too late; `left_out` counts those that were of no use, by why."""
 
     variables: pl.DataFrame
     dictionary: pl.DataFrame
     n_later: int
     digest: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def index_dates(table: pl.DataFrame) -> pl.DataFrame:
@@ -88,7 +90,7 @@ def build(
 ) -> Built:
     """Variables of every code that at least `least_patients` have in a window; which ones there are does not depend on
     any outcome. `index` is as from `index_dates`. Raises NotARegister."""
-    entries = _entries(long)
+    entries, left_out = _useful(_entries(long), index)
     # 1. Only patients of the cohort, only days before the index date.
     dated = entries.join(index.lazy(), on="patient", how="inner").with_columns(
         days=(pl.col("index_date") - pl.col("date")).dt.total_days()
@@ -102,6 +104,9 @@ def build(
     # 2. Each entry at each level of its code, in each window that it falls into.
     counted = pl.concat([_counted(before, kind, level, window)
                          for kind, levels in KINDS.items() for level in levels for window in windows])  # fmt: skip
+    if not len(counted):
+        longest = max(window.from_days for window in windows)
+        raise NotARegister(f"no entry lies in a window: the earliest begins {longest} days before the index date")
     # 3. What enough patients have, as columns.
     enough = counted.filter(pl.len().over("kind", "level", "code", "window") >= least_patients)
     # A code that is as short as its category stands at both levels: `M81`.
@@ -119,7 +124,7 @@ def build(
         n_above_zero=pl.col("variable").replace_strict(above, return_dtype=pl.Int64),
     )
     digest = hashlib.sha256(wide.write_csv().encode()).hexdigest()
-    return Built(wide.select("patient", *dictionary["variable"]), dictionary, n_later, digest)
+    return Built(wide.select("patient", *dictionary["variable"]), dictionary, n_later, digest, left_out)
 
 
 def later_entries(long: pl.DataFrame | pl.LazyFrame, index: pl.DataFrame) -> int:
@@ -139,10 +144,27 @@ def _entries(long: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         raise NotARegister("the column date holds no dates: write them as 2011-12-31")
     amount = pl.col("amount") if "amount" in present else pl.lit(None)
     return lazy.select(
-        pl.col("patient").cast(pl.String), pl.col("date").cast(pl.Date), pl.col("kind").cast(pl.String),
+        pl.col("patient").cast(pl.String), pl.col("date").cast(pl.Date),
+        pl.col("kind").cast(pl.String).str.strip_chars().str.to_lowercase(),
         pl.col("code").cast(pl.String).str.to_uppercase().str.replace_all(r"[.\s]", ""),
         amount.cast(pl.Float64).alias("amount"),
     )  # fmt: skip
+
+
+def _useful(entries: pl.LazyFrame, index: pl.DataFrame) -> tuple[pl.LazyFrame, dict[str, int]]:
+    """Entries of a kind that is known, with a day; and how many of the cohort's patients are not, by why.
+
+    Raises NotARegister where no entry is of a known kind.
+    """
+    is_known = pl.col("kind").is_in(list(KINDS)).fill_null(value=False)
+    own = entries.join(index.lazy().select("patient"), on="patient", how="semi")
+    kinds = own.group_by("kind").len().sort("kind").collect()
+    unknown = {f"kind {kind}" if kind else "no kind": n for kind, n in kinds.iter_rows() if kind not in KINDS}
+    if len(kinds) and len(unknown) == len(kinds):
+        raise NotARegister(f"the column kind holds {', '.join(KINDS)}, and here {', '.join(unknown)}: rename them")
+    undated = int(own.filter(is_known, pl.col("date").is_null()).select(pl.len()).collect().item())
+    useful = entries.filter(is_known, pl.col("date").is_not_null())
+    return useful, unknown | ({"no date": undated} if undated else {})
 
 
 def _counted(before: pl.DataFrame, kind: str, level: int, window: Window) -> pl.DataFrame:

@@ -9,7 +9,10 @@ from rich.console import Console
 from osteon.errors import OsteonError
 
 if TYPE_CHECKING:  # what weighs is imported by the command that needs it
+    import polars as pl
+
     from osteon.cohort.register import Window
+    from osteon.cohort.table import Cohort
 
 __all__ = ["register"]
 
@@ -29,11 +32,15 @@ def build(
     window: Annotated[
         list[str] | None, typer.Option(help="name:from:to in days before the index date, as 2y:730:1; repeat it")
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="of the cohort's pseudonyms; without it the one beside the cohort's folder")
+    ] = None,
     least: Annotated[int, typer.Option(min=1, help="patients that must have a code for it to become a variable")] = 10,
 ) -> None:
     """Turn long dated tables into variables in windows before the index date, with a dictionary.
 
     Entries on the index date or later never enter. Writes variables.parquet (a row a patient) and dictionary.csv.
+    Where the cohort has pseudonyms of `osteon cohort import`, the register's patients get the same by the same key.
 
     Example: osteon register build cohorts/digital/register.parquet cohorts/digital
     """
@@ -47,6 +54,8 @@ def build(
     entries = pl.scan_parquet(long) if long.suffix == ".parquet" and long.is_file() else read_tabular(long).table.lazy()
     windows = [_window(text) for text in window or []] or list(registers.WINDOWS)
     index = registers.index_dates(collected(opened.frame))
+    if opened.description.keyed_by:
+        entries = _with_pseudonyms(entries, index["patient"], opened, key)
     built = registers.build(entries, index, windows=windows, least_patients=least)
     folder = out or opened.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +67,27 @@ def build(
         f"{built.n_later:,} entries on the index date or later stayed out",
         highlight=False,
     )
+    for why, count in built.left_out.items():
+        screen.print(f"{count:,} entries left out: {why}", highlight=False, markup=False)
     screen.print(f"digest {built.digest}", highlight=False)
+
+
+def _with_pseudonyms(entries: "pl.LazyFrame", known: "pl.Series", opened: "Cohort", key: Path | None) -> "pl.LazyFrame":
+    """Entries under the cohort's pseudonyms, unless they have them already. Raises OsteonError for another key."""
+    import polars as pl
+
+    from osteon.cohort.pseudonyms import fingerprint, key_beside, opened_key, pseudonym
+
+    if "patient" not in entries.collect_schema():
+        return entries  # which the builder refuses in its own words
+    names = entries.select(pl.col("patient").cast(pl.String)).unique().collect()["patient"].drop_nulls()
+    if names.is_in(known.implode()).any():
+        return entries
+    secret = opened_key(key or key_beside(opened.folder))
+    if fingerprint(secret) != opened.description.keyed_by:
+        raise OsteonError("this key is not the one that made the cohort's pseudonyms: name that one with --key")
+    own = {name: pseudonym(secret, "patient", name) for name in names}
+    return entries.with_columns(pl.col("patient").cast(pl.String).replace_strict(own, default=None))
 
 
 def _window(text: str) -> "Window":

@@ -104,12 +104,12 @@ def k_fold(table: pl.DataFrame, *, n_folds: int = 5, seed: int = 0) -> Split:
     counts = by_unit["label"].value_counts().filter(pl.col("label") != "")
     for label, fewest in counts.sort("count", "label").head(1).iter_rows():
         if fewest < n_folds:
-            fewer = f"ask for at most {fewest} folds" if fewest > 1 else "join it with another label"
+            fewer = f"ask for at most {fewest}, with --groups {fewest}" if fewest > 1 else "join it with another label"
             raise Unsplittable(
                 f"label {label} has {fewest} patients, fewer than {n_folds} folds: {fewer}, or leave it out"
             )
     if len(by_unit) < n_folds:
-        raise Unsplittable(f"{len(by_unit)} patients make no {n_folds} folds")
+        raise Unsplittable(f"{len(by_unit)} patients make no {n_folds} folds: ask for fewer with --groups")
     usual = counts.sort("count", "label", descending=[True, False])["label"].to_list()[:1] or [""]
     label = by_unit["label"].replace("", usual[0]).to_numpy()  # units without a label go with the most common one
     folder = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
@@ -205,20 +205,33 @@ def existing_folds(table: pl.DataFrame) -> Split:
 
 
 def write_split(split: Split, path: Path) -> None:
-    """Saves the split as Parquet (fold, part, case) with its rule and digest."""
+    """Saves the split (fold, part, case) with its rule and digest: as Parquet, or as CSV with `<name>.json`.
+
+    Raises Unsplittable where `path` ends in neither .parquet nor .csv.
+    """
     parts = [
         pl.DataFrame({"case": cases}).select(fold=pl.lit(fold.name), part=pl.lit(part), case="case")
         for fold in split.folds
         for part, cases in (("train", fold.train), ("test", fold.test))
     ]
     saved = json.dumps({"rule": split.rule, "digest": split.digest})
-    pl.concat(parts).write_parquet(path, metadata={METADATA_KEY: saved})
+    if path.suffix.lower() == ".csv":
+        pl.concat(parts).write_csv(path)
+        path.with_suffix(".json").write_text(saved + "\n")
+    elif path.suffix.lower() == ".parquet":
+        pl.concat(parts).write_parquet(path, metadata={METADATA_KEY: saved})
+    else:
+        raise Unsplittable(f"a split is saved as .parquet or .csv, not as {path.name}")
 
 
 def open_split(path: Path) -> Split:
     """The split that was saved; raises Unsplittable where the file is none or is not as it was written."""
     try:
-        table, saved = pl.read_parquet(path), json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])
+        if path.suffix.lower() == ".csv":
+            table, text = pl.read_csv(path, infer_schema=False), path.with_suffix(".json").read_text()
+        else:
+            table, text = pl.read_parquet(path), pl.read_parquet_metadata(path)[METADATA_KEY]
+        saved = json.loads(text)
     except (pl.exceptions.PolarsError, OSError, KeyError, ValueError):
         raise Unsplittable(f"{path.name} is no saved split") from None
     names = table["fold"].unique(maintain_order=True)

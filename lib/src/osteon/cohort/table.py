@@ -92,6 +92,7 @@ class Description:
     `labels` are all that the column may hold. `patient_is` is `patient`, or `image` where the data set tells no
     patient and each image counts as one. `site_is` says what the column stands for: `hospital`, `device`, `data set`,
     or `` where there is no site, and no study of sites. `spacing_rule` says where spacing came from that no file told.
+    `keyed_by` is the fingerprint of the key that made patients, studies and cases into pseudonyms; `` where none did.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Description:
     source: str = ""
     license: str = ""
     spacing_rule: str = ""
+    keyed_by: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 OUT/cohort.parquet  cohort.csv  cohort.json     the table, twice, and its description
 OUT/problems.csv                                what the reader and the files had to say
+OUT.key                                         of the pseudonyms, where names were a hospital's own
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from osteon.cohort.boxes import with_boxes
 from osteon.cohort.column_map import ColumnMap, guess
 from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.problem import Problem
+from osteon.cohort.pseudonyms import fingerprint, key_beside, opened_key, with_pseudonyms
 from osteon.cohort.readers import Found, NotThisDataSet, dicom, manifest, nifti, read_data_set, recognized
 from osteon.cohort.table import Description, NotACohort, conformed, violations, write_cohort
 from osteon.cohort.tabular import Tabular, read_tabular
@@ -28,11 +30,12 @@ SPACING_RULES = {
 
 @dataclass(frozen=True)
 class TakenIn:
-    """The table as it was written, what it is, and what was wrong."""
+    """The table as it was written, what it is, what was wrong, and where the key of its pseudonyms lies, if any."""
 
     table: pl.DataFrame
     description: Description
     problems: list[Problem]
+    key: Path | None = None
 
 
 def take_in(
@@ -42,24 +45,30 @@ def take_in(
     reader: str = "",
     table: Path | None = None,
     columns: Mapping[str, str] | None = None,
+    label_values: Mapping[str, str] | None = None,
     spacing_rule: str = "",
     sheet: str | None = None,
+    key: Path | None = None,
+    keeps_names: bool = False,
     has_pixels_read: bool = True,
     progress: Callable[[int, int], None] = lambda _, __: None,
 ) -> TakenIn:
     """Reads the data set in `folder` and writes it to `out`, which may be `folder` itself.
 
-    `columns` maps the schema's names to those of `table`. Paths are absolute unless both folders are one. A row that
-    breaks a rule of the schema is left out and named. Raises NotThisDataSet, NotATable, NoSuchColumn, NotACohort.
+    `columns` maps the schema's names to those of `table`, `label_values` its labels' values to labels. Paths are
+    absolute unless both folders are one. A row that breaks a rule of the schema is left out and named. Patients,
+    studies and cases get pseudonyms by the key in the file `key`, or in the one beside `out`, which is made where there
+    is none; not with `keeps_names`, and not in published data sets, whose names say nothing. Raises NotThisDataSet,
+    NotATable, NoSuchColumn, NotACohort, and OsteonError for a key that is none.
     """
-    found = _found(folder, reader, table, columns, sheet)
+    found = _found(folder, reader, table, columns, label_values, sheet)
     problems = list(found.problems)
     cases, more = measured(
         found.table, file_bytes(found.folder), has_pixels_read=has_pixels_read, spacing_rule=spacing_rule,
         progress=lambda done: progress(done, len(found.table)),
     )  # fmt: skip
     problems += more
-    unread = [problem.where for problem in more]
+    unread = [problem.where for problem in more if problem.kind in ("missing", "unreadable")]
     cases = cases.filter(~pl.col("path").is_in(unread)) if unread else cases
     cases, more = with_boxes(cases, found.folder)
     problems += more
@@ -74,10 +83,15 @@ def take_in(
         base = found.folder.resolve()
         paths = [path if path is None or "://" in path else str(base / path) for path in cases["path"]]
         cases = cases.with_columns(path=pl.Series(paths, dtype=pl.String))
+    key_at = None
+    if found.names_people and not keeps_names:
+        key_at = key or key_beside(out)
+        secret = opened_key(key_at, may_be_made=key is None)
+        cases, described = with_pseudonyms(cases, secret), replace(described, keyed_by=fingerprint(secret))
     for name in ("cohort.parquet", "cohort.csv"):
         write_cohort(cases, out / name, described)
     write_problems(problems, out / "problems.csv")
-    return TakenIn(cases, described, problems)
+    return TakenIn(cases, described, problems, key_at)
 
 
 def write_problems(problems: list[Problem], path: Path) -> None:
@@ -102,21 +116,35 @@ def opened_table(
 
 
 def _found(
-    folder: Path, reader: str, table: Path | None, columns: Mapping[str, str] | None, sheet: str | None
+    folder: Path,
+    reader: str,
+    table: Path | None,
+    columns: Mapping[str, str] | None,
+    label_values: Mapping[str, str] | None,
+    sheet: str | None,
 ) -> Found:
     if not folder.is_dir():
         raise NotThisDataSet(f"there is no folder {folder}")
     opened = opened_table(folder, reader, table, sheet)
-    if opened is None or (columns is None and sheet is None and reader):
+    if opened is None or (columns is None and label_values is None and sheet is None and reader):
         return read_data_set(folder, reader, table)
     path, tabular = opened
-    known: ColumnMap = guess(tabular.table, columns)
-    kind = reader or ("manifest" if "path" in known.columns else "dicom" if dicom.is_here(folder) else "nifti")
+    known: ColumnMap = guess(tabular.table, columns, label_values)
+    kind = reader or _kind(folder, tabular, known)
     if kind == "dicom" or (kind == "manifest" and "path" not in known.columns):
         return dicom.with_map(folder, tabular, path.name, known)
     if kind == "nifti":
         return nifti.with_map(folder, tabular, path.name, known)
     return manifest.from_table(folder, path.name, tabular, known)
+
+
+def _kind(folder: Path, tabular: Tabular, known: ColumnMap) -> str:
+    """The reader for a folder with a table: headers tell more than a table that only names DICOM files."""
+    if "path" in known.columns:
+        named = tabular.table[known.columns["path"]].cast(pl.String).str.to_lowercase()
+        if named.str.contains(r"\.(png|tiff?|jpe?g|nii|nii\.gz)$").any() or not dicom.is_here(folder):
+            return "manifest"
+    return "dicom" if dicom.is_here(folder) else "nifti"
 
 
 def _rule_in_words(rule: str, description: Description) -> str:

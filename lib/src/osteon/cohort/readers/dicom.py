@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from pydicom.dataset import Dataset
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
+from osteon.cohort.column_map import ColumnMap, guess, labels_of, mapped, not_understood
 from osteon.cohort.measure import FIX
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
@@ -96,19 +96,18 @@ def with_map(folder: Path, tabular: Tabular | None, name: str, known: ColumnMap 
         described = replace(described, site_is="")
     if tabular is None or known is None:
         table, described, more = _with_patients(headers.drop("sop_instance", "accession"), described)
-        return Found(table, described, folder, problems + more)
+        return Found(table, described, folder, problems + more, names_people=True)
     unreadable = {problem.where for problem in problems}
     table, more = joined(headers, mapped(tabular.table, known), name, tabular.first_line, unreadable)
     problems += more + not_understood(tabular.table, known, name, tabular.first_line)
-    labels = tuple(dict.fromkeys(known.labels.values()))
     described = replace(
         described,
-        labels=FEMUR_LABELS if not labels or set(labels) <= set(FEMUR_LABELS) else labels,
+        labels=labels_of(known) or FEMUR_LABELS,
         site_is=described.site_is or ("hospital" if "site" in known.columns else ""),
         source=f"DICOM headers and {name} ({tabular.understood_as})",
     )
     table, described, more = _with_patients(table.drop("sop_instance", "accession"), described)
-    return Found(table, described, folder, problems + more)
+    return Found(table, described, folder, problems + more, names_people=True)
 
 
 def _with_patients(table: pl.DataFrame, described: Description) -> tuple[pl.DataFrame, Description, list[Problem]]:

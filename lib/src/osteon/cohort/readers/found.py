@@ -1,6 +1,7 @@
 """What a reader gives, and what all of them need: files of a folder, a table's lines, problems."""
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "Found",
     "NotThisDataSet",
     "agreed",
+    "composed",
     "files_below",
     "listed_and_there",
     "needed_table",
@@ -34,12 +36,15 @@ class NotThisDataSet(OsteonError):
 
 @dataclass(frozen=True)
 class Found:
-    """A data set as its files and tables tell it; `folder` is what its paths are relative to."""
+    """A data set as its files and tables tell it; `folder` is what its paths are relative to. `names_people`: whether
+    patients, studies and cases are named as a hospital names them; those of published data sets say nothing.
+    """
 
     table: pl.DataFrame
     description: Description
     folder: Path
     problems: list[Problem] = field(default_factory=list)
+    names_people: bool = False
 
 
 def files_below(folder: Path, *suffixes: str) -> Iterator[str]:
@@ -49,6 +54,11 @@ def files_below(folder: Path, *suffixes: str) -> Iterator[str]:
         for name in sorted(names):
             if not name.startswith(".") and (not suffixes or name.lower().endswith(suffixes)):
                 yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def composed(text: str) -> str:
+    """A file's name as tables write it: disks of macOS keep an `ö` as `o` and two dots."""
+    return unicodedata.normalize("NFC", text)
 
 
 def needed_table(path: Path, *columns: str, sheet: str | None = None) -> Tabular:

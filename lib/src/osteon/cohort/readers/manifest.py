@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
+from osteon.cohort.column_map import ColumnMap, guess, labels_of, mapped, not_understood
 from osteon.cohort.picture import PICTURES, VOLUMES
 from osteon.cohort.problem import Problem
-from osteon.cohort.readers.found import NO_PATIENTS, Found, NotThisDataSet, files_below, unnamed_patient
-from osteon.cohort.table import FEMUR_LABELS, Description, collected, conformed
+from osteon.cohort.readers.found import NO_PATIENTS, Found, NotThisDataSet, composed, files_below, unnamed_patient
+from osteon.cohort.table import Description, collected, conformed
 from osteon.cohort.tabular import SUFFIXES, NotATable, Tabular, read_tabular
 
 __all__ = ["from_table", "is_here", "read", "the_table"]
@@ -66,18 +66,17 @@ def from_table(folder: Path, name: str, tabular: Tabular, known: ColumnMap) -> F
         lines = table.select(pl.arg_where(nobody)).to_series()
         problems += [unnamed_patient(name, int(row) + tabular.first_line) for row in lines]
     table = table.with_columns(patient=pl.coalesce("patient", "case") if has_patient else pl.col("case"))
-    labels = tuple(dict.fromkeys(known.labels.values()))
-    is_femur = bool(labels) and set(labels) <= set(FEMUR_LABELS)
     described = Description(
         Path(name).stem,
-        labels=FEMUR_LABELS if is_femur else labels,
+        labels=labels_of(known),
         patient_is="patient" if has_patient else "image",
         site_is="hospital" if "site" in table.columns else "",
         source=f"{name} ({tabular.understood_as})",
     )
     if not has_patient:
         described = replace(described, notes=(NO_PATIENTS,))
-    return Found(collected(conformed(table.filter(pl.col("path").is_not_null()))), described, folder, problems)
+    table = collected(conformed(table.filter(pl.col("path").is_not_null())))
+    return Found(table, described, folder, problems, names_people=True)
 
 
 def _candidate(folder: Path) -> Path | None:
@@ -88,21 +87,23 @@ def _candidate(folder: Path) -> Path | None:
 
 def _resolved(folder: Path, name: str, told: pl.Series, first_line: int) -> tuple[pl.Series, list[Problem]]:
     """Paths as they lie in the folder, where a table leaves out a folder or an ending; and what it names in vain."""
-    there = dict.fromkeys(files_below(folder))
+    there = {composed(one): one for one in files_below(folder)}
     by_name: dict[str, list[str]] = {}
-    for one in there:
+    for known, one in there.items():
         if one.lower().endswith((*PICTURES, *VOLUMES, ".dcm")) or "." not in Path(one).name:
-            for key in {Path(one).name, Path(one).name.split(".")[0]}:
+            for key in {Path(known).name, Path(known).name.split(".")[0]}:
                 by_name.setdefault(key, []).append(one)
     paths: list[str | None] = []
     problems: list[Problem] = []
     for line, value in enumerate(told, first_line):
-        path = None if value is None else str(value).replace("\\", "/").removeprefix("./")
-        if path is None:
+        path = None if value is None else composed(str(value)).replace("\\", "/").removeprefix("./")
+        if path in there:
+            path = there[path]
+        elif path is None:
             problems.append(
                 Problem("missing", name, line, "no file is named", "name one; the row is left out until then")
             )
-        elif "://" not in path and path not in there and not Path(path).is_absolute():
+        elif "://" not in path and not Path(path).is_absolute():
             same = by_name.get(Path(path).name, [])
             if len(same) == 1:
                 path = same[0]

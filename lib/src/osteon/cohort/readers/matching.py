@@ -7,10 +7,10 @@ key is tried: a parity of 3 is no file `3`.
 
 import polars as pl
 
-from osteon.cohort.column_map import NAMES, plain
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NotThisDataSet, agreed
 from osteon.cohort.table import collected, conformed
+from osteon.cohort.words import NAMES, plain
 
 __all__ = ["joined"]
 
@@ -24,6 +24,7 @@ KEYS = {  # the headers' key → names of the columns that can be it, the most e
     "accession": (*STUDIES, "accession no"),
     "patient": ("patient", *NAMES["patient"]),
 }
+COMPARED = ("side", "view", "exam_date")  # lengths are compared where the files are measured
 
 
 def joined(
@@ -56,6 +57,7 @@ def joined(
     told = agreed(told.drop("_line", "path", "case", strict=False), "_key")
     both = ours.join(told, on="_key", how="left", suffix=" told", maintain_order="left")
     problems += _other_patients(both, name) if "patient told" in both.columns else []
+    problems += _contradicted(both, name)
     shared = [column for column in both.columns if f"{column} told" in both.columns]
     merged = [
         pl.coalesce(pl.col(f"{column} told").cast(headers.schema[column]), column).alias(column) for column in shared
@@ -89,15 +91,15 @@ def _key(headers: pl.DataFrame, told: pl.DataFrame) -> tuple[str, str]:
 
 def _told_key(told: pl.DataFrame, key: str, theirs: str) -> pl.Series:
     """A column of the table as it is compared: of a path its last part, where file names are."""
-    text = told[theirs].cast(pl.String).str.strip_chars()
+    text = told[theirs].cast(pl.String).str.strip_chars().str.normalize("NFC")
     return text.str.replace_all("\\", "/", literal=True).str.split("/").list.last() if key == "file name" else text
 
 
 def _key_of(headers: pl.DataFrame, key: str) -> pl.Series:
     """The headers' side of a key; a file name that several folders hold names no file."""
     if key != "file name":
-        return headers[key]
-    names = headers["path"].str.split("/").list.last()
+        return headers[key].str.normalize("NFC")
+    names = headers["path"].str.normalize("NFC").str.split("/").list.last()
     return names.set(names.is_duplicated(), None)
 
 
@@ -113,3 +115,20 @@ def _other_patients(both: pl.DataFrame, name: str) -> list[Problem]:
         return [Problem("contradiction", path, says=says, way_out=way_out) for path in torn["path"]]
     says = f"patients are named otherwise than in the headers, {len(pairs)} files; each stands for one there"
     return [Problem("not-checked", name, says=says, way_out="nothing, if the table holds pseudonyms")]
+
+
+def _contradicted(both: pl.DataFrame, name: str) -> list[Problem]:
+    """Files of which the table says another side, view or day than their header does; the table counts."""
+    problems = []
+    for column in (one for one in COMPARED if f"{one} told" in both.columns):
+        ours, theirs = pl.col(column), pl.col(f"{column} told").cast(both.schema[column])
+        paths = both.filter((ours != theirs).fill_null(value=False))["path"]
+        compared = both.select((ours.is_not_null() & theirs.is_not_null()).sum()).item()
+        way_out = f"mend the table, or keep the header's with --map {column}="
+        if column == "exam_date" and len(paths) == compared > 1:  # moved on purpose, as where names are pseudonyms
+            says = f"all {compared} days are others than in the headers; the table counts"
+            problems.append(Problem("not-checked", name, says=says, way_out="nothing, if the table's days are moved"))
+            continue
+        says = f"{name} says another {column} than the header; the table counts"
+        problems += [Problem("contradiction", path, says=says, way_out=way_out) for path in paths]
+    return problems

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from osteon.cohort.column_map import ColumnMap, guess, mapped, not_understood
+from osteon.cohort.column_map import ColumnMap, guess, labels_of, mapped, not_understood
 from osteon.cohort.picture import VOLUMES
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
-from osteon.cohort.readers.found import Found, NotThisDataSet, files_below, table_of
+from osteon.cohort.readers.found import Found, NotThisDataSet, composed, files_below, table_of
 from osteon.cohort.table import SCHEMA, Description
 from osteon.cohort.tabular import Tabular
 
@@ -59,7 +59,7 @@ def with_map(folder: Path, tabular: Tabular, table_name: str, known: ColumnMap) 
             by_part.setdefault(part, []).append(name)
     taken: set[str] = set()
     for line, subject in enumerate(subjects.iter_rows(named=True), tabular.first_line):
-        ids = str(subject["patient"]).lower()
+        ids = composed(str(subject["patient"])).lower()
         own = by_part.get(ids) or by_part.get(f"sub-{ids}") or []
         if not own:
             problems.append(Problem("missing", table_name, line, "no file has this subject in its path",
@@ -72,12 +72,12 @@ def with_map(folder: Path, tabular: Tabular, table_name: str, known: ColumnMap) 
     ]
     described = Description(
         folder.name,
-        labels=tuple(dict.fromkeys(known.labels.values())),
+        labels=labels_of(known),
         source=f"{table_name} ({tabular.understood_as})",
     )
     described = described if "site" in known.columns else replace(described, site_is="")
     found = table_of(rows)
-    return Found(found.select(*SCHEMA, pl.exclude(*SCHEMA)), described, folder, problems)
+    return Found(found.select(*SCHEMA, pl.exclude(*SCHEMA)), described, folder, problems, names_people=True)
 
 
 def _is_mask(name: str) -> bool:
@@ -87,7 +87,7 @@ def _is_mask(name: str) -> bool:
 
 def _parts(name: str) -> set[str]:
     """What an id in a path may be: a folder, or what stands before a mark in the file's name."""
-    path = Path(name)
+    path = Path(composed(name))
     stem = path.name.split(".")[0]
     starts = {stem[: mark.start()] for mark in re.finditer(r"[_\-]", stem)}
     return {part.lower() for part in (*path.parts[:-1], stem, *starts) if part}

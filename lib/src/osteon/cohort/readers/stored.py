@@ -4,22 +4,20 @@ Patients are pseudonyms already, and site, geometry and hashes stand in each rec
 tell no label: `osteon cohort from-store --table` joins one, by image id or by the patient's pseudonym.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from osteon.bus.wire import Bus
-from osteon.cohort.column_map import guess, mapped, not_understood
+from osteon.cohort.column_map import guess, labels_of, mapped, not_understood
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NotThisDataSet, agreed, table_of
 from osteon.cohort.table import Description, collected, conformed
 from osteon.cohort.tabular import Tabular
-from osteon.contracts import ObjectRef
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
-from osteon.store import Store
 from osteon.v1.image_pb2 import ImageDeidentified
 
-__all__ = ["DESCRIPTION", "object_bytes", "of_records", "on_the_bus", "with_labels"]
+__all__ = ["DESCRIPTION", "of_records", "on_the_bus", "with_labels"]
 
 VIEWS = {"AP": "AP", "PA": "AP", "LL": "lateral", "RL": "lateral"}
 DESCRIPTION = Description(
@@ -28,32 +26,30 @@ DESCRIPTION = Description(
 )  # fmt: skip
 
 
-def on_the_bus(bus: Bus) -> list[ImageDeidentified]:
-    """All records that are committed now, oldest first. Raises Passing."""
+def on_the_bus(bus: Bus) -> Iterator[ImageDeidentified]:
+    """All records that are committed now, oldest first, one by one. Raises Passing."""
     tail = bus.tail(IMAGE_DEIDENTIFIED)
     try:
-        records = []
         while more := tail.more():
-            records += [ImageDeidentified.FromString(record.value) for record in more if record.value]
-        return records
+            yield from (ImageDeidentified.FromString(record.value) for record in more if record.value)
     finally:
         tail.close()
 
 
 def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list[Problem]]:
     """A row for each image, by its latest record; pictures that came twice are named."""
-    latest = {record.image_id: record for record in records}
+    rows: dict[str, dict[str, object]] = {}
+    same_as: dict[str, str] = {}
+    for record in records:
+        rows[record.image_id] = _row(record)
+        same_as[record.image_id] = record.same_pixels_as
+    way_out = "nothing: splits keep both on one side"
     problems = [
-        Problem(
-            "twice",
-            record.image_id,
-            says=f"it has the pixels of {record.same_pixels_as}",
-            way_out="nothing: splits keep both on one side",
-        )
-        for record in latest.values()
-        if record.same_pixels_as
+        Problem("twice", image, says=f"it has the pixels of {other}", way_out=way_out)
+        for image, other in same_as.items()
+        if other
     ]
-    return table_of(_row(record) for record in latest.values()), problems
+    return table_of(rows.values()), problems
 
 
 def with_labels(
@@ -78,7 +74,7 @@ def with_labels(
     both = [column for column in table.columns if f"{column} told" in joined.columns]
     merged = [pl.coalesce(column, pl.col(f"{column} told").cast(table.schema[column])).alias(column) for column in both]
     labelled = joined.with_columns(merged).drop(f"{column} told" for column in both)
-    return collected(conformed(labelled)), tuple(dict.fromkeys(known.labels.values())), problems
+    return collected(conformed(labelled)), labels_of(known), problems
 
 
 def _lines_in_vain(told: pl.Series, stored: pl.Series, name: str, first_line: int) -> list[Problem]:
@@ -91,19 +87,6 @@ def _lines_in_vain(told: pl.Series, stored: pl.Series, name: str, first_line: in
         says = f"{told.name} stands in several lines; what differs between them is left out"
         problems.append(Problem("twice", name, row + first_line, says, "keep one line for each"))
     return problems
-
-
-def object_bytes(store: Store) -> Callable[[str], bytes]:
-    """Reads `s3://bucket/key` from a store; the key of a stored image is its hash, which is checked."""
-
-    def read(path: str) -> bytes:
-        bucket, _, key = path.removeprefix("s3://").partition("/")
-        listed = next((one for one in store.list(bucket, key) if one.key == key), None)
-        if listed is None:
-            raise FileNotFoundError(path)
-        return store.get(ObjectRef(bucket=bucket, key=key, sha256=key.rsplit("/", 1)[-1], size_bytes=listed.size_bytes))
-
-    return read
 
 
 def _row(record: ImageDeidentified) -> dict[str, object]:
