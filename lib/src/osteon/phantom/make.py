@@ -38,7 +38,7 @@ from osteon.phantom.register import World, register
 from osteon.phantom.render import Rendered, Size, first_sites, planned_sites, render
 from osteon.phantom.subject import subject_of
 
-__all__ = ["Design", "Made", "make_cohort", "plan_of", "summary"]
+__all__ = ["Design", "Made", "make_cohort", "plan_of", "processor", "summary"]
 
 NAME = "phantom-1"  # the calibration of patients, physics and sites; a new one gets a new name
 REFERENCE_TOP = 1.5  # the largest value of an image at the reference site, so that 16 bits hold it
@@ -276,7 +276,7 @@ def _counts(patients: pl.DataFrame, outer: str, inner: str) -> dict[str, dict[st
     return found
 
 
-def _processor() -> dict[str, object]:
+def processor() -> dict[str, object]:
     """What the bytes depend on beside design and libraries: the kind of processor, and its vector units as NumPy names
     them."""
     build = cast(dict[str, Any], np.show_config(mode="dicts"))  # type: ignore[call-arg]  # numpy's stubs lack it
@@ -292,7 +292,7 @@ def _write_card(design: Design, folder: Path, table: pl.DataFrame, long: pl.Data
         "design": asdict(design),
         "design_sha256": design.digest,
         "counts": summary(design),
-        "processor": _processor(),
+        "processor": processor(),
         "adjudicated": dict(patients.group_by("adjudicated").len().sort("adjudicated").iter_rows()),
         "adjudicated_by_label": _counts(patients, "label", "adjudicated"),
         "called_atypical_by_kind": _counts(atypical.filter(pl.col("label") == "typical_fracture"), "label", "kind"),

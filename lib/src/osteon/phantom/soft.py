@@ -18,11 +18,11 @@ __all__ = ["Course", "cast_mm", "folded_mm", "soft_tissue"]
 COARSE_MM = 1.2  # soft tissue has no finer edge but the skin, which is met at a slant
 BEND_MM = 45.0  # to each side of a fracture, over which the thigh bends
 # Fine structure of flesh, a choice each, set so that its gradients come near those of real films (`cohort likeness`):
-MARBLING = 0.45  # of what is not lean lies in streaks between bundles of muscle
-PLANES_MM = 32.0  # of fat on a ray along a plane between muscles
+MARBLING = 0.5  # of what is not lean lies in streaks between bundles of muscle
+PLANES_MM = 24.0  # of fat on a ray along a plane between muscles
 SEPTA = 0.15  # of the fat below the skin is the walls of its lobules
 SKIN_MM = 1.8  # of dermis, as dense as muscle (1.5 to 2.5 mm on thighs)
-RELIEF_MM = 3.0  # how uneven the surface is: creases, and what the limb lies on
+RELIEF_MM = 2.6  # how uneven the surface is: creases, and what the limb lies on
 # A mm of plaster stops as much as 0.45 mm of cortical bone: gypsum of 1.1 to 1.3 g/cm3 with calcium; estimated.
 PLASTER, PLASTER_MM = 0.45, 6.0
 
@@ -75,9 +75,9 @@ def soft_tissue(
 def _bundles(s: FloatArray, u: FloatArray, texture: Texture) -> FloatArray:
     """Streaks of fat between bundles of muscle, of deviation 1: two layers that run to either side of the leg's axis,
     fine ones and coarse ones."""
-    fine = texture.between(s * np.float32(0.05), u * np.float32(0.5) + np.float32(0.07) * s)
-    coarse = texture.between(s * np.float32(0.025) + np.float32(61), u * np.float32(0.15) - np.float32(0.02) * s)
-    return np.asarray(np.float32(0.5) * fine + np.float32(0.87) * coarse, dtype=np.float32)
+    fine = texture.between(s * np.float32(0.03), u * np.float32(0.5) + np.float32(0.07) * s)
+    coarse = texture.between(s * np.float32(0.016) + np.float32(61), u * np.float32(0.15) - np.float32(0.02) * s)
+    return np.asarray(np.float32(0.6) * fine + np.float32(0.8) * coarse, dtype=np.float32)
 
 
 def _planes(s: FloatArray, u: FloatArray, texture: Texture) -> FloatArray:
@@ -95,7 +95,7 @@ def _lobules(s: FloatArray, u: FloatArray, texture: Texture) -> FloatArray:
 
 def _relief_mm(s: FloatArray, u: FloatArray, whole: FloatArray, texture: Texture) -> FloatArray:
     """What creases and the surface beneath add to the way through the limb or take off it."""
-    waves = texture.between(s * np.float32(0.045) + np.float32(131), u * np.float32(0.03) + np.float32(67))
+    waves = texture.between(s * np.float32(0.055) + np.float32(131), u * np.float32(0.05) + np.float32(67))
     return np.asarray(np.float32(RELIEF_MM) * waves * np.minimum(whole * np.float32(1 / 20), 1), dtype=np.float32)
 
 

@@ -1,0 +1,57 @@
+"""phantom-1 is frozen: whatever changes its images is another cohort and gets another name.
+
+`phantom-1.json` beside this file holds what a few crops came to when it was frozen. Processors of other kinds round
+otherwise, so that bytes are compared on one kind alone, and everywhere what rounding can't move.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import pytest
+import scipy
+
+from osteon.phantom.make import NAME, Design, plan_of, processor
+from osteon.phantom.render import Rendered, render
+
+FROZEN = json.loads((Path(__file__).parent / "phantom-1.json").read_text())
+TISSUES = ("cortex_mm", "spongy_mm", "muscle_mm", "fat_mm", "metal_mm")
+
+
+def machinery() -> dict[str, Any]:
+    """What bytes may depend on."""
+    return {**processor(), "numpy": np.__version__, "scipy": scipy.__version__, "pillow": PIL.__version__}
+
+
+def described(made: Rendered) -> dict[str, Any]:
+    """What `phantom-1.json` holds of a row."""
+    top = 2**made.stored.scanner.geometry.bits_stored - 1
+    return {
+        "case": made.row.case_id,
+        "site": made.row.site,
+        "label": made.row.label,
+        "adjudicated": made.patient.adjudicated,
+        "mean_mm": [round(float(getattr(made.projection.thickness, name).mean()), 4) for name in TISSUES],
+        "tones": [round(float(one) / top, 4) for one in np.percentile(made.stored.pixels, (5, 25, 50, 75, 95))],
+        "sha256": hashlib.sha256(made.stored.pixels.tobytes()).hexdigest(),
+    }
+
+
+def test_the_frozen_cohort_goes_by_its_name() -> None:
+    assert NAME == FROZEN["name"] == Design().made_as
+    assert Design().digest == FROZEN["design_sha256"]
+
+
+@pytest.mark.parametrize("frozen", FROZEN["rows"], ids=lambda one: one["case"])
+def test_a_frozen_image_is_what_it_was(frozen: dict[str, Any]) -> None:
+    found = described(render(plan_of(Design())[frozen["number"]], "crop"))
+
+    for name in ("case", "site", "label", "adjudicated"):
+        assert found[name] == frozen[name]
+    assert found["mean_mm"] == pytest.approx(frozen["mean_mm"], rel=1e-3, abs=1e-3)
+    assert found["tones"] == pytest.approx(frozen["tones"], abs=4e-3)
+    if machinery() == FROZEN["machinery"]:
+        assert found["sha256"] == frozen["sha256"]
