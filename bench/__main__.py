@@ -85,7 +85,7 @@ def _document(rows: dict[str, list[Row]], size: Size) -> dict[str, object]:
     return {
         "command": "make bench",
         "measures": list(rows),
-        "input": "radiographs of 2125 x 1438 pixels, 16 bits, half uncompressed, half JPEG 2000 lossless",
+        "input": "radiographs of 1591 x 1955 pixels, 16 bits, half uncompressed, half JPEG 2000 lossless",
         "size": dataclasses.asdict(size),
         "machine": {"processor": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))},
         "versions": {part: version(part) for part in PARTS} | _programs(),

@@ -16,8 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from bench.place import Place
 from bench.row import Row, against
 from osteon.phantom.radiograph import deterministic_uid
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon_stack.ports import HOST, free_ports
 
 __all__ = ["c_store"]
@@ -55,7 +54,7 @@ def c_store(place: Place) -> list[Row]:
 def _write_files(place: Place, n_senders: int) -> list[Path]:
     """A folder a sender, with as many files in all; noise, so that nothing can be compressed."""
     rng = np.random.default_rng(n_senders)
-    dataset = femur_radiograph(Case(0, "demo", 900, "atypical"), SITES[0])
+    dataset = specimen(900, pitch_mm=0).dataset
     shape = place.size.file_rows, place.size.file_columns
     dataset.Rows, dataset.Columns = shape
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15

@@ -47,7 +47,7 @@ def _fill(servers: str, name: str, n_records: int) -> None:
     """Records like those of the path, spread evenly over the partitions."""
     producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=20)
     ref = ObjectRef(bucket="images", key=f"ab/{'ab' * 32}", sha256="ab" * 32, size_bytes=6_000_000, media_type="x/y")
-    acquisition = Acquisition(modality="DX", body_part="FEMUR", view="AP", rows=2125, columns=1438)
+    acquisition = Acquisition(modality="DX", body_part="FEMUR", view="AP", rows=1591, columns=1955)
     for number in range(n_records):
         message = ImageDeidentified(
             image_id=f"{number:032x}", site="bench", patient=f"{number:032x}", object=ref, acquisition=acquisition

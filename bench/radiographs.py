@@ -10,12 +10,11 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from osteon.phantom.encoding import encoded
 from osteon.phantom.radiograph import deterministic_uid
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 
 __all__ = ["small_radiographs", "write_radiographs"]
 
-SITE = next(site for site in SITES if site.name == "maple")  # 2125 x 1438 pixels of 16 bits
+SITE, PITCH_MM = 4, 0.22  # maple: 1591 x 1955 pixels of 16 bits, taken across
 SMALLER = 4
 N_DIFFERENT = 4  # rendering takes longer than the path; the others differ in their identifiers and one pixel
 
@@ -52,7 +51,7 @@ def small_radiographs(folder: Path, n_images: int, run: str) -> list[Path]:
 
 @cache
 def _encoded(number: int) -> bytes:
-    return encoded(femur_radiograph(Case(0, "demo", 900 + number, "atypical"), SITE), ExplicitVRLittleEndian)
+    return encoded(specimen(900 + number, SITE, pitch_mm=PITCH_MM).dataset, ExplicitVRLittleEndian)
 
 
 def _rendered(number: int) -> pydicom.FileDataset:

@@ -9,8 +9,7 @@ from pydicom import Dataset
 
 from osteon.cohort.send import Parcel, send_by_stow
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.store import connect as connect_store
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.ports import HOST
@@ -27,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture
 def radiographs() -> tuple[Dataset, Dataset]:
     """Of two patients, who have made-up numbers."""
-    hers, his = (femur_radiograph(Case(6, "demo", number, "atypical"), SITES[0], pitch_mm=0.5) for number in (0, 1))
+    hers, his = (specimen(number, seed=6, pitch_mm=0.5).dataset for number in (0, 1))
     hers.PatientID, his.PatientID = "FORGET-4711007", "KEEP-4711008"
     return hers, his
 

@@ -15,8 +15,7 @@ from osteon.contracts import ImageDeidentified
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
 from osteon.imaging.quiet import quiet_pydicom
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import DEMO_SITES, specimen
 from osteon.store import connect as connect_store
 from osteon_ingest.coverage import BIRTHDAY, NAME, NUMBER, UID, attributes, planted, plants
 from osteon_ingest.identity import Keys, image_id
@@ -46,7 +45,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def _radiographs() -> Iterator[Dataset]:
     """Each with an identifier in one of `N_IMAGES` attributes that does not describe its pixels."""
     for number in range(N_IMAGES):
-        made = femur_radiograph(Case(7, "demo", number, "atypical"), SITES[number % len(SITES)], pitch_mm=0.5)
+        made = specimen(number, number % DEMO_SITES, seed=7, pitch_mm=0.5).dataset
         with quiet_pydicom():
             for tag in attributes()[number::N_IMAGES]:
                 if tag.group >= 0x0008 and tag.group not in (0x0028, 0x7FE0) and keyword_for_tag(tag) not in SPARED:

@@ -19,8 +19,7 @@ from osteon.cohort.send import Parcel, send_by_stow
 from osteon.contracts import ImageClassified, ImageHarmonized
 from osteon.contracts.topics import IMAGE_CLASSIFIED, IMAGE_HARMONIZED
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import DEMO_SITES, specimen
 from osteon.release import Card
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.ports import HOST
@@ -95,8 +94,7 @@ def _images_coming(stack: Stack, folder: Path) -> Iterator[list[str]]:
 
 def _send(door: str, folder: Path, taken: list[str], is_over: threading.Event) -> None:
     for number in itertools.count():
-        site = SITES[number % len(SITES)]
-        dataset = femur_radiograph(Case(5, "demo", number, "atypical"), site, pitch_mm=0.5)
+        dataset = specimen(number, number % DEMO_SITES, seed=5, pitch_mm=0.5).dataset
         path = folder / f"{number}.dcm"
         path.write_bytes(encoded(dataset, "1.2.840.10008.1.2.1"))
         while any(answer.text for answer in send_by_stow([Parcel(path, "stow")], f"{door}/dicomweb/studies")):

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import DEMO_SITES, specimen
 
 __all__ = ["Radiograph", "write_radiographs"]
 
-PITCH_MM = 1.0  # a radiograph of 0.2 MB that takes 20 ms to make; what is shown does not depend on size
 PER_PATIENT = 2  # so that a partition holds several images of one patient
 BLANK_EVERY = 20
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -30,8 +28,7 @@ def write_radiographs(folder: Path, n_images: int, seed: int) -> Iterator[Radiog
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(n_images):
         patient, image = divmod(number, PER_PATIENT)
-        site = SITES[patient % len(SITES)]
-        dataset = femur_radiograph(Case(seed, "demo", patient, "atypical", image), site, pitch_mm=PITCH_MM)
+        dataset = specimen(patient, patient % DEMO_SITES, image=image, seed=seed).dataset
         is_blank = number % BLANK_EVERY == BLANK_EVERY - 1
         if is_blank:
             dataset.PixelData = bytes(len(dataset.PixelData))

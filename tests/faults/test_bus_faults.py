@@ -25,8 +25,7 @@ from osteon.contracts.topics import (
 )
 from osteon.errors import Fatal, Passing
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.store import MemoryStore
 from osteon_ingest.identity import Keys
 from osteon_ingest.outage import Outage
@@ -47,10 +46,7 @@ def test_a_door_that_knows_that_the_bus_is_away_refuses_without_trying(
     outage = Outage({"bus": bus.probe})
     keys = Keys.from_site_key(secrets.token_hex(32))
     threshold = Threshold("test", keys, store, bus.publisher(), 10_000_000, outage)
-    files = [
-        encoded(femur_radiograph(Case(7, "demo", number, "typical"), SITES[0], pitch_mm=1.0), "1.2.840.10008.1.2.1")
-        for number in range(3)
-    ]
+    files = [encoded(specimen(number, seed=7).dataset, "1.2.840.10008.1.2.1") for number in range(3)]
     receive(threshold, DOOR_FOLDER, files[0])
 
     broker.halt()

@@ -18,8 +18,7 @@ from osteon.contracts import DOOR_FOLDER, ImageDeidentified
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_DEIDENTIFIED, IMAGE_SET_ASIDE, TOPICS
 from osteon.errors import Fatal
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.runtime import read_settings
 from osteon.store import connect
 from osteon_ingest.accept import make_stage
@@ -42,7 +41,7 @@ def test_a_stage_whose_clock_jumped_stops_with_its_reason_and_goes_on_when_it_is
     bus.provision(TOPICS)
     threshold = Threshold("local", keys, store, bus.publisher(), settings.max_object_bytes)
     for number in range(N_IMAGES):
-        femur = femur_radiograph(Case(9, "demo", number, "typical"), SITES[0], pitch_mm=0.5)
+        femur = specimen(number, seed=9, pitch_mm=0.5).dataset
         receive(threshold, DOOR_FOLDER, encoded(femur, "1.2.840.10008.1.2.1"))
     right = minio.time.utcnow
 

@@ -19,8 +19,7 @@ from osteon.contracts import DOOR_FOLDER, ImageDeidentified
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_DEIDENTIFIED, IMAGE_RECEIVED, TOPICS
 from osteon.errors import Passing
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.runtime import read_settings
 from osteon.runtime.health import Health
 from osteon.store import S3Store, connect
@@ -61,7 +60,7 @@ def store(disk: Path, new_seaweedfs: Callable[..., Any]) -> S3Store:
 
 
 def radiograph(number: int) -> Dataset:
-    return femur_radiograph(Case(6, "demo", number, "atypical"), SITES[0], pitch_mm=0.5)
+    return specimen(number, seed=6, pitch_mm=0.5).dataset
 
 
 def fill(store: S3Store) -> None:

@@ -14,8 +14,7 @@ from osteon.contracts import DOOR_FOLDER, DeadLetter, ImageDeidentified, ImageRe
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_DEIDENTIFIED, IMAGE_RECEIVED, TOPICS
 from osteon.errors import OsteonError
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.runtime import read_settings
 from osteon.store import S3Store, connect, s3
 from osteon_ingest.accept import make_stage
@@ -44,7 +43,7 @@ def test_images_whose_volume_is_lost_become_dead_letters_and_the_others_go_on(
     data = server.folder / "seaweedfs" / "data"
     n_images = 0
     while n_images < N_IMAGES or (len(_used_volumes(data)) < 2 and n_images < MOST_IMAGES):
-        femur = femur_radiograph(Case(8, "demo", n_images, "typical"), SITES[0], pitch_mm=0.5)
+        femur = specimen(n_images, seed=8, pitch_mm=0.5).dataset
         receive(threshold, DOOR_FOLDER, encoded(femur, "1.2.840.10008.1.2.1"))
         n_images += 1
 

@@ -22,8 +22,7 @@ from osteon.imaging.derived import derived_dicom
 from osteon.imaging.dicom import read_dataset
 from osteon.imaging.image import Image
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon.release import Releases, Triton, reconcile, write_parity
 from osteon.release.publish import make, use
 from osteon.release.reconcile import Reconciler
@@ -106,7 +105,7 @@ class Scene:
 
     def send(self, *means: float) -> list[str]:
         """Harmonized images of noise with these means; their ids."""
-        femur = femur_radiograph(Case(5, "demo", 1, "atypical"), SITES[0], pitch_mm=0.5)
+        femur = specimen(1, seed=5, pitch_mm=0.5).dataset
         source = read_dataset(encoded(femur, "1.2.840.10008.1.2.1"))
         geometry = read_folder(MODELS / "cnn").card.geometry
         rows, columns = geometry.rows, geometry.columns

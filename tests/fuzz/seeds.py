@@ -25,8 +25,7 @@ from pydicom.uid import (
 
 from osteon.phantom.cohort import plant_identifiers
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import DEMO_SITES, specimen
 
 __all__ = ["PLANTED", "Seed", "phantoms", "seeds"]
 
@@ -75,7 +74,7 @@ def seeds() -> tuple[Seed, ...]:
 
 
 def _phantom(number: int, syntax: str) -> bytes:
-    dataset = femur_radiograph(Case(0, "test", number, "atypical"), SITES[number % len(SITES)], pitch_mm=PITCH_MM)
+    dataset = specimen(number, number % DEMO_SITES, purpose="test", pitch_mm=PITCH_MM).dataset
     plant_identifiers(dataset, number)
     if number % 2 == 0:
         dataset.ShutterShape = ["RECTANGULAR", "CIRCULAR", "POLYGONAL"]

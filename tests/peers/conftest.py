@@ -15,8 +15,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon_ingest.identity import Keys, image_id
 from osteon_stack.part import Part, answers, kill, spawn, wait_ready
 from osteon_stack.ports import HOST, free_ports
@@ -129,7 +128,7 @@ def radiographs(tmp_path: Path) -> Callable[..., list[Radiograph]]:
 
 
 def _radiograph(number: int) -> Dataset:
-    dataset = femur_radiograph(Case(11, "demo", number, "atypical"), SITES[2], pitch_mm=0.8)
+    dataset = specimen(number, 2, seed=11, pitch_mm=0.8).dataset
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         setattr(dataset, keyword, generate_uid())
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID

@@ -17,8 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 from osteon_ingest.identity import Keys, image_id
 
 WITHIN_S = 240.0
@@ -38,7 +37,7 @@ TLS, CONSOLE_TLS = trusting(os.environ["CA"]), trusting(os.environ["CONSOLE_CA"]
 
 def phantom(number: int) -> Dataset:
     """A femur that nobody has sent before."""
-    dataset = femur_radiograph(Case(0, "test", int(time.time()) + number, "typical"), SITES[0])
+    dataset = specimen(int(time.time()) + number, purpose="test", pitch_mm=0).dataset
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     return dataset
 

@@ -10,14 +10,14 @@ import openpyxl
 import PIL.Image
 import polars as pl
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
 from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.readers import Found, NotThisDataSet, read_data_set, recognized
 from osteon.cohort.split import Unsplittable, hold_out, k_fold
 from osteon.cohort.table import violations
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 
 REAL = Path(__file__).parents[4] / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no real images beside the repository: ../shared/data")
@@ -301,9 +301,9 @@ def test_dicom_files_are_matched_by_file_name_before_patient_and_what_differs_fo
     tmp_path: Path,
 ) -> None:
     for number in range(3):
-        dataset = femur_radiograph(Case(0, "test", number // 2, "typical", number), SITES[0], pitch_mm=2.0)
-        (tmp_path / f"{number}.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
-    rows = [("elsewhere/0.dcm", "PHID0000", "TFF", "Lund"), ("elsewhere/1.dcm", "PHID0000", "cAFF", "Lund")]
+        dataset = specimen(number // 2, image=number, purpose="test", pitch_mm=2.0).dataset
+        (tmp_path / f"{number}.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
+    rows = [("elsewhere/0.dcm", "test-0-000000", "TFF", "Lund"), ("elsewhere/1.dcm", "test-0-000000", "cAFF", "Lund")]
     write_csv(tmp_path / "by_file.csv", ("file", "patient_id", "label", "klinik"), *rows)
     write_csv(tmp_path / "by_patient.csv", ("patient_id", "label", "klinik"), *(row[1:] for row in rows))
 
@@ -320,9 +320,9 @@ def test_dicom_files_are_matched_by_file_name_before_patient_and_what_differs_fo
 def headers_of(folder: Path, *patients: str | None) -> None:
     """DICOM files 1, 2, … of these patients; None is a file without a PatientID."""
     for number, patient in enumerate(patients, 1):
-        dataset = femur_radiograph(Case(0, "test", number, "typical", number), SITES[0], pitch_mm=2.0)
+        dataset = specimen(number, image=number, purpose="test", pitch_mm=2.0).dataset
         dataset.PatientID = patient or ""
-        (folder / str(number)).write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+        (folder / str(number)).write_bytes(encoded(dataset, ExplicitVRLittleEndian))
 
 
 def test_a_column_of_numbers_is_not_taken_for_file_names(tmp_path: Path) -> None:

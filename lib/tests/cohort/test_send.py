@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 from typer.testing import CliRunner
@@ -15,8 +16,7 @@ from osteon.cohort.commands import cohort as commands
 from osteon.cohort.send import Answer, Parcel, at_rate
 from osteon.cohort.table import Description, write_cohort
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 
 
 def test_images_wait_for_their_turn_and_catch_up_after_a_pause() -> None:
@@ -47,9 +47,7 @@ def door() -> Iterator[tuple[int, list[bytes]]]:
         return 0xA700 if len(taken) == 2 else 0x0000
 
     entity = AE("DOOR")
-    for site in SITES[:2]:
-        for uid in ("1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1"):
-            entity.supported_contexts = [*entity.supported_contexts, build_context(uid, [site.transfer_syntax])]
+    entity.supported_contexts = [build_context("1.2.840.10008.5.1.4.1.1.1.1", ExplicitVRLittleEndian)]
     server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
     yield server.socket.getsockname()[1], taken
     server.shutdown()
@@ -60,8 +58,8 @@ def test_a_cohort_is_sent_by_c_store_and_what_was_not_taken_is_told(
 ) -> None:
     port, taken = door
     for number in range(3):
-        dataset = femur_radiograph(Case(0, "test", number, "typical"), SITES[0], pitch_mm=2.0)
-        (tmp_path / f"{number}.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+        dataset = specimen(number, purpose="test", pitch_mm=2.0).dataset
+        (tmp_path / f"{number}.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
     names = [str(number) for number in range(3)]
     table = pl.DataFrame({"case": names, "patient": names, "path": [f"{name}.dcm" for name in names]})
     write_cohort(table, tmp_path / "cohort.parquet", Description("three"))
@@ -78,8 +76,8 @@ def test_a_cohort_is_sent_by_c_store_and_what_was_not_taken_is_told(
 def test_a_missing_file_and_a_closed_door_are_told_for_each_file(tmp_path: Path, to: str) -> None:
     with socket.socket() as bound:  # bound and not listening: nobody answers there
         bound.bind(("127.0.0.1", 0))
-        dataset = femur_radiograph(Case(0, "test", 0, "typical"), SITES[0], pitch_mm=2.0)
-        (tmp_path / "0.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+        dataset = specimen(0, purpose="test", pitch_mm=2.0).dataset
+        (tmp_path / "0.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
         table = pl.DataFrame({"case": ["0", "1"], "patient": ["0", "1"], "path": ["0.dcm", "gone.dcm"]})
         write_cohort(table, tmp_path / "cohort.parquet", Description("two"))
 

@@ -9,9 +9,10 @@ from osteon.contracts import REASONS
 from osteon.errors import SetAside
 from osteon.imaging.dicom import read_dataset, read_image
 from osteon.phantom.cohort import N_SPECIAL, Manifest, demo_cohort, read_manifest
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.sites import sites
+from osteon.phantom.specimen import DEMO_SITES
 
-N_IMAGES = N_SPECIAL + len(SITES)
+N_IMAGES = N_SPECIAL + DEMO_SITES
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def test_every_file_of_the_manifest_is_there_and_no_other(cohort: tuple[Path, Ma
 def test_all_sites_doors_and_labels_occur(cohort: tuple[Path, Manifest]) -> None:
     sound = [file for file in cohort[1].files if file.outcome == "classified"]
 
-    assert {file.site for file in sound} == {site.name for site in SITES}
+    assert {file.site for file in sound} == {site.name for site in sites()[:DEMO_SITES]}
     assert Counter(file.door for file in sound) == {"dimse": 3, "stow": 3}
-    assert {file.label for file in sound} == {"atypical", "typical"}
+    assert {file.label for file in sound} == {"AFF_complete", "AFF_incomplete", "typical_fracture"}
 
 
 def test_planted_identifiers_stand_in_the_files(cohort: tuple[Path, Manifest]) -> None:

@@ -18,13 +18,14 @@ from torch.utils.data import TensorDataset
 from osteon.imaging.geometry import Geometry
 from osteon.learning.export import export
 from osteon.learning.fit import Plan, fit, seeded
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.plan import Row
+from osteon.phantom.presets import NAME
 from osteon.release.card import Calibration, Card, Cohort
 from osteon.release.parity import run_onnx
 from osteon.statistics.binary import Interval, area_with_interval, operating_point, platt
 from osteon_methods.classify import cnn
 from osteon_methods.harmonize import nyul
-from osteon_methods.training_set import Ask, Rendered, cases_digest, draw_cases, render
+from osteon_methods.training_set import Rendered, plan_for, rendered, rows_digest
 
 __all__ = ["Evaluation", "Progress", "Sizes", "evaluate", "train_classifier", "train_harmonizer"]
 
@@ -35,17 +36,18 @@ BATCH = 16  # images that go through a network at once where nothing is learned;
 
 @dataclass(frozen=True)
 class Sizes:
-    """Patients for each purpose, one image each, half of them atypical."""
+    """Patients for each purpose, two images each, half of them atypical."""
 
-    harmonizer: int = 72
-    fit: int = 1800
-    calibrate: int = 300
-    test: int = 600
+    harmonizer: int = 48
+    fit: int = 600
+    calibrate: int = 120
+    test: int = 240
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A classifier on test patients: AUC over all and by site, and both rates at the operating point."""
+    """A classifier on images of test patients: AUC over all and by site, and both rates at the operating point. The
+    intervals are by patient."""
 
     auc: Interval
     auc_by_site: dict[str, Interval]
@@ -62,17 +64,17 @@ class Evaluation:
 
 def train_harmonizer(out: Path, cache: Path, *, seed: int, sizes: Sizes, progress: Progress) -> Card:
     """Learns the standard scale and writes the model folder `out`."""
-    asks = draw_cases(seed, "harmonizer", sizes.harmonizer)
-    rendered = _rendered(asks, cache, progress)
-    network = nyul.learn((image.astype(np.float32) for image in rendered.images), nyul.Config())
+    rows = plan_for("harmonizer", seed, sizes.harmonizer)
+    radiographs = _rendered(rows, cache, progress)
+    network = nyul.learn((image.astype(np.float32) for image in radiographs.images), nyul.Config())
     card = nyul.card(
-        Cohort(cases_digest(asks), _described(asks)),
+        Cohort(rows_digest(rows), _described(rows)),
         Geometry(),
         seed=seed,
         command=f"osteon harmonizer train --out {out} --seed {seed}",
         trained_on=_versions(),
     )
-    export(network, card, _parity_images(rendered), out)
+    export(network, card, _parity_images(radiographs), out)
     return card
 
 
@@ -81,13 +83,13 @@ def train_classifier(
 ) -> tuple[Card, Evaluation]:
     """Trains, calibrates and tests the classifier on what `harmonizer` makes, and writes the model folder `out`."""
     # 1. Fit.
-    asks = draw_cases(seed, "fit", sizes.fit)
-    rendered = _rendered(asks, cache, progress)
-    images = _harmonized(rendered, harmonizer)
+    rows = plan_for("fit", seed, sizes.fit)
+    radiographs = _rendered(rows, cache, progress)
+    images = _harmonized(radiographs, harmonizer)
     with seeded(seed) as generator:
         network = cnn.Cnn(cnn.Config())
         windows = torch.cat([cnn.look(torch.from_numpy(one.astype(np.float32))) for one in _batches(images)])
-        cases = TensorDataset(windows, torch.from_numpy(rendered.is_atypical))
+        cases = TensorDataset(windows, torch.from_numpy(radiographs.is_atypical))
         fit(
             network,
             cnn.training_step,
@@ -97,21 +99,21 @@ def train_classifier(
             progress=lambda done, total, loss: progress(f"training, loss {loss:.3f}", done, total),
         )
     # 2. Calibrate, on patients that the network never saw.
-    calibrate = _rendered(draw_cases(seed, "calibrate", sizes.calibrate), cache, progress)
+    calibrate = _rendered(plan_for("calibrate", seed, sizes.calibrate), cache, progress)
     logits = _logits(network, _harmonized(calibrate, harmonizer))
     slope, intercept = platt(logits, calibrate.is_atypical)
     calibration = Calibration(slope, intercept)
     probabilities = np.array([calibration.probability(logit) for logit in logits])
     threshold = operating_point(probabilities, calibrate.is_atypical)
     # 3. Test, once.
-    test = _rendered(draw_cases(seed, "test", sizes.test), cache, progress)
+    test = _rendered(plan_for("test", seed, sizes.test), cache, progress)
     logits = _logits(network, _harmonized(test, harmonizer))
     evaluation = _evaluation(logits, test, calibration, threshold, seed)
     # 4. Write.
     harmonized_by = Card.from_json((harmonizer / "card.json").read_text())
-    description = f"{_described(asks)}, harmonized by {harmonized_by.name} {harmonized_by.version}. {evaluation}."
+    description = f"{_described(rows)}, harmonized by {harmonized_by.name} {harmonized_by.version}. {evaluation}."
     card = cnn.card(
-        Cohort(cases_digest(asks), description),
+        Cohort(rows_digest(rows), description),
         Geometry(),
         calibration,
         threshold,
@@ -131,7 +133,7 @@ def evaluate(
     assert card.calibration is not None
     assert card.operating_point is not None
     run = run_onnx((classifier / "model.onnx").read_bytes(), card)
-    test = _rendered(draw_cases(seed, "test", n_patients), cache, progress)
+    test = _rendered(plan_for("test", seed, n_patients), cache, progress)
     logits = [
         run({"image": batch.astype(np.float32)})["logit"].astype(np.float64).ravel()
         for batch in _batches(_harmonized(test, harmonizer))
@@ -144,9 +146,10 @@ def _evaluation(
 ) -> Evaluation:
     called = np.array([calibration.probability(logit) >= threshold for logit in logits])
     by_site = {
-        site.name: area_with_interval(logits[here], test.is_atypical[here], test.patient[here], seed=seed)
-        for number, site in enumerate(SITES)
-        if (here := test.site == number).any()
+        site: area_with_interval(
+            logits[here := test.site == site], test.is_atypical[here], test.patient[here], seed=seed
+        )
+        for site in sorted(set(test.site.tolist()))
     }
     return Evaluation(
         auc=area_with_interval(logits, test.is_atypical, test.patient, seed=seed),
@@ -157,16 +160,16 @@ def _evaluation(
     )
 
 
-def _rendered(asks: tuple[Ask, ...], cache: Path, progress: Progress) -> Rendered:
-    purpose = asks[0].case.purpose
-    return render(asks, cache, progress=lambda done, total: progress(f"X-raying patients to {purpose}", done, total))
+def _rendered(rows: tuple[Row, ...], cache: Path, progress: Progress) -> Rendered:
+    purpose = rows[0].purpose
+    return rendered(rows, cache, progress=lambda done, total: progress(f"X-raying patients to {purpose}", done, total))
 
 
-def _harmonized(rendered: Rendered, harmonizer: Path) -> npt.NDArray[np.float16]:
+def _harmonized(radiographs: Rendered, harmonizer: Path) -> npt.NDArray[np.float16]:
     """The images (case, 1, rows, columns) in [0, 1], as the released harmonizer makes them."""
     card = Card.from_json((harmonizer / "card.json").read_text())
     run = run_onnx((harmonizer / "model.onnx").read_bytes(), card)
-    batches = _batches(rendered.images[:, None])
+    batches = _batches(radiographs.images[:, None])
     return np.concatenate([run({"image": one.astype(np.float32)})["harmonized"].astype(np.float16) for one in batches])
 
 
@@ -180,9 +183,9 @@ def _batches(images: npt.NDArray[np.float16]) -> list[npt.NDArray[np.float16]]:
     return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
 
 
-def _parity_images(rendered: Rendered) -> FloatArray:
+def _parity_images(radiographs: Rendered) -> FloatArray:
     """Two images of different sites, in the units that a detector of 12 bits would give."""
-    return _in_few_levels(rendered.images[:2, None].astype(np.float32)) * np.float32(4095)
+    return _in_few_levels(radiographs.images[:2, None].astype(np.float32)) * np.float32(4095)
 
 
 def _in_few_levels(images: FloatArray) -> FloatArray:
@@ -190,10 +193,10 @@ def _in_few_levels(images: FloatArray) -> FloatArray:
     return np.asarray(np.rint(images * np.float32(255)) / np.float32(255), dtype=np.float32)
 
 
-def _described(asks: tuple[Ask, ...]) -> str:
-    n_sites = len({ask.site for ask in asks})
-    patients = f"{len(asks)} digital patients (osteon.phantom)"
-    return f"{patients} with a fractured femur, half of them atypical, at {n_sites} sites"
+def _described(rows: tuple[Row, ...]) -> str:
+    n_patients, n_sites = len({row.patient for row in rows}), len({row.site for row in rows})
+    images = f"{len(rows)} radiographs of {n_patients} digital patients ({NAME}, by osteon.phantom)"
+    return f"{images} with a fractured femur, half of them atypical, in two views, at {n_sites} sites"
 
 
 def _versions() -> str:

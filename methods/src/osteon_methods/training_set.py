@@ -1,7 +1,7 @@
 """Digital patients → arrays at the reference geometry, by the very code that serves.
 
 Rendering costs more than training, so that the arrays are kept on disk, under a name that follows from what made them:
-the cases, and the code that decides what they look like.
+the rows of the plan, and the code that decides what they look like.
 """
 
 import hashlib
@@ -10,60 +10,53 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from osteon.imaging import geometry, grayscale
+from osteon import imaging, phantom
 from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, to_reference
-from osteon.phantom import seeds
-from osteon.phantom.shaft import femur, fracture, projection, radiograph, scanner, xray
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.plan import Plan, Row
+from osteon.phantom.presets import Preset
+from osteon.phantom.render import first_sites, planned_sites, render
+from osteon.phantom.specimen import DEMO_SITES
 
-__all__ = ["Ask", "Rendered", "cases_digest", "default_cache", "draw_cases", "render"]
+__all__ = ["Rendered", "default_cache", "plan_for", "rendered", "rows_digest"]
 
-# Coarser than any site's own pixels, and finer than the reference grid: a training image takes a tenth of a second.
+# Coarser than most detectors, and finer than the reference grid: a training image takes a tenth of a second.
 PITCH_MM = 0.4
-RECIPE = (seeds, femur, fracture, projection, xray, scanner, radiograph, grayscale, geometry)
-
-
-@dataclass(frozen=True)
-class Ask:
-    """An image to render: which case, and at which of the six sites."""
-
-    case: Case
-    site: int
+BLOCK = 24
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """`images` float16 (case, rows, columns), each scaled to [0, 1] by its own ends, which no method may rely on;
-    `is_atypical`, `patient` and `site` (case,) belong to them."""
+    """`images` float16 (row, rows, columns), each scaled to [0, 1] by its own ends, which no method may rely on;
+    `is_atypical`, `patient` and `site` (row,) belong to them."""
 
     images: npt.NDArray[np.float16]
     is_atypical: npt.NDArray[np.bool_]
     patient: npt.NDArray[np.int64]
-    site: npt.NDArray[np.int64]
+    site: npt.NDArray[np.str_]
 
 
-def draw_cases(seed: int, purpose: str, n_patients: int) -> tuple[Ask, ...]:
-    """One image of each patient, half of them atypical; patients are spread evenly over the sites."""
-    return tuple(
-        Ask(
-            Case(seed, purpose, number, "atypical" if (number // len(SITES)) % 2 == 0 else "typical"),
-            number % len(SITES),
-        )
-        for number in range(n_patients)
-    )
+def plan_for(purpose: str, seed: int, n_patients: int) -> tuple[Row, ...]:
+    """Two images, one from the front and one from the side, of each of `n_patients`, a multiple of 24.
+
+    Half of the patients have an atypical fracture, a fifth of these an incomplete one; the others have a typical one.
+    They are spread evenly over the sites of the demonstration.
+    """
+    sites = tuple(replace(site, share=1.0) for site in planned_sites(first_sites(DEMO_SITES)))
+    labels = {"AFF_complete": 10, "AFF_incomplete": 2, "typical_fracture": 12}
+    preset = Preset("demonstration", purpose, purpose, labels, n_images=2 * BLOCK, block=BLOCK)  # type: ignore[arg-type]
+    return tuple(Plan(preset, sites, seed, n_patients))
 
 
-def cases_digest(asks: tuple[Ask, ...]) -> str:
-    """SHA-256 over the table of cases: what a card's cohort names."""
-    return hashlib.sha256(json.dumps([asdict(ask) for ask in asks], sort_keys=True).encode()).hexdigest()
+def rows_digest(rows: tuple[Row, ...]) -> str:
+    """SHA-256 over the rows of a plan: what a card's cohort names."""
+    return hashlib.sha256(json.dumps([asdict(row) for row in rows], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def default_cache() -> Path:
@@ -71,36 +64,36 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "osteon" / "training-sets"
 
 
-def render(
-    asks: tuple[Ask, ...], cache: Path, *, n_processes: int = 2, progress: Callable[[int, int], None] | None = None
+def rendered(
+    rows: tuple[Row, ...], cache: Path, *, n_processes: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> Rendered:
-    """The images of the cases in their order, from `cache` if they were rendered before.
+    """The images of the rows in their order, from `cache` if they were rendered before.
 
     `progress` is called with (images done, images in all).
     """
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{cases_digest(asks)[:16]}-{_recipe_digest()[:16]}.npy"
+    path = cache / f"{rows_digest(rows)[:16]}-{_recipe_digest()[:16]}.npy"
     if not path.exists():
         images = []
         with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
-            for image in pool.map(_reference_image, asks, chunksize=8):
+            for image in pool.map(_reference_image, rows, chunksize=8):
                 images.append(image)
                 if progress is not None:
-                    progress(len(images), len(asks))
+                    progress(len(images), len(rows))
         partial = path.with_suffix(".partial.npy")
         np.save(partial, np.stack(images))
         partial.rename(path)
     return Rendered(
         images=np.load(path),
-        is_atypical=np.array([ask.case.label == "atypical" for ask in asks]),
-        patient=np.array([ask.case.patient for ask in asks], dtype=np.int64),
-        site=np.array([ask.site for ask in asks], dtype=np.int64),
+        is_atypical=np.array([row.label.startswith("AFF") for row in rows]),
+        patient=np.array([row.patient for row in rows], dtype=np.int64),
+        site=np.array([row.site for row in rows]),
     )
 
 
-def _reference_image(ask: Ask) -> npt.NDArray[np.float16]:
+def _reference_image(row: Row) -> npt.NDArray[np.float16]:
     """One image as the harmonizer gets it, but for its units: float16 holds them only between 0 and 1."""
-    dataset = femur_radiograph(ask.case, SITES[ask.site], pitch_mm=PITCH_MM)
+    dataset = render(row, "native", pitch_mm=PITCH_MM).dataset
     pixels = to_reference(read_image(dataset), Geometry()).pixels
     low, high = float(pixels.min()), float(pixels.max())
     return ((pixels - low) / (high - low)).astype(np.float16)
@@ -109,6 +102,8 @@ def _reference_image(ask: Ask) -> npt.NDArray[np.float16]:
 def _recipe_digest() -> str:
     """SHA-256 over the source code that decides what an image looks like."""
     digest = hashlib.sha256(str(PITCH_MM).encode())
-    for module in RECIPE:
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for package in (phantom, imaging):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -18,12 +18,10 @@ __all__ = ["Axis", "Geometry", "block_mean", "long_axis", "to_reference"]
 Pixels = npt.NDArray[np.float32]
 
 COARSE_MM = 2.0  # a shaft is about 30 mm wide: 15 samples, and a whole film is no more than 50 000 pixels
-EDGE_MM = 3.0  # scale of the gradients: above trabeculae and noise, below the width of a cortex pair
-BACKGROUND_MM = 25.0  # what varies more slowly than this is soft tissue, scatter or a field edge
+RIDGE_MM = 7.0  # half a shaft's half width: a thigh is too broad for it, trabeculae and muscle are too fine
 BLACK = 0.02  # of the range: what is darker is taken as outside of the field
-MARGIN_MM = 10.0  # three times EDGE_MM, as far as a smoothed edge reaches
-CONFIDENT = 0.3  # coherence from which the axis is believed; lines give 1, a round or cluttered field near 0
-LONG = 0.8  # elongation from which the mass is believed: an axis ratio of 3; a pelvis, hip or knee stays below
+MARGIN_MM = 20.0  # three times RIDGE_MM, as far as the edge of a field reaches
+CONFIDENT = 0.4  # coherence from which the axis is believed: a shaft gives 0.6 to 1, noise 0.1
 
 
 @dataclass(frozen=True)
@@ -86,64 +84,39 @@ def to_reference(image: Image, geometry: Geometry) -> Image:
 def long_axis(image: Image) -> Axis:
     """The direction along which a bone runs, and its center.
 
-    Each place counts by how much brighter it is than its surroundings, so that soft tissue and collimation,
-    which are broad, count little. The edges tell the direction where they agree; where noise or a displaced
-    fracture hides that, the bone's mass does, if it is long and narrow.
+    A shaft is a ridge: brightness falls to both its sides and not along it. Each place counts by how much of a ridge
+    as wide as a shaft it is; a joint is round, soft tissue too broad, and edges of the field are left out. The
+    coherence says how much the ridges agree on a direction.
     """
     factors = [max(1, round(COARSE_MM / spacing)) for spacing in image.spacing_mm]
     coarse = block_mean(image, (factors[0], factors[1]))
-    bone = _brighter_than_surroundings(coarse) * _inside_field(coarse)
-    total = float(bone.sum())
+    # 1. The second derivatives of the smoothed image, and their eigenvalues (half the trace -/+ `half`).
+    spacing = np.array(coarse.spacing_mm)
+    pixels = coarse.pixels.astype(np.float64) / max(float(np.ptp(coarse.pixels)), 1e-30)
+    yy, xx, xy = (
+        ndimage.gaussian_filter(pixels, RIDGE_MM / spacing, order, mode="nearest") / np.prod(spacing**order)
+        for order in ((2, 0), (0, 2), (1, 1))
+    )
+    half = np.hypot(xx - yy, 2 * xy) / 2
+    # 2. A ridge is bent down across, and little along: the strength is by how much more.
+    across, along = (xx + yy) / 2 - half, (xx + yy) / 2 + half
+    ridge = np.maximum(-across - np.abs(along), 0) * _inside_field(coarse)
+    total = float(ridge.sum())
     if total <= 0:
         height_mm, width_mm = coarse.size_mm
         return Axis(0.0, (height_mm / 2, width_mm / 2), 0.0)
-    center_mm = _moments_mm(bone, coarse.spacing_mm)[0]
-    angle, coherence = _edges(coarse, bone)
-    if coherence < CONFIDENT:
-        by_mass, elongation = _mass(bone, coarse.spacing_mm)
-        if elongation >= LONG:
-            return Axis(by_mass, center_mm, elongation)
-    return Axis(angle, center_mm, coherence)
+    # 3. The mean direction, by doubled angles since a line has no sense. A ridge runs along the eigenvector of the
+    # larger eigenvalue, 0.5 atan2(2xy, xx - yy) from the x axis (y down), which is a right angle from vertical.
+    share = ridge / (2 * np.maximum(half, 1e-30) * total)
+    cos, sin = float((share * (xx - yy)).sum()), float((share * 2 * xy).sum())
+    return Axis(0.5 * math.atan2(-sin, -cos), _center_mm(ridge, coarse.spacing_mm), math.hypot(cos, sin))
 
 
-def _edges(coarse: Image, bone: Pixels) -> tuple[float, float]:
-    """Angle from vertical, and coherence, of the edges in and around `bone`.
-
-    The structure tensor (Bigün and Granlund 1987) averages gradients g g^T over the image: its weaker
-    eigenvector runs along edges, and the coherence (l1 - l2) / (l1 + l2) says how much they agree.
-    """
-    spacing = np.array(coarse.spacing_mm)
-    smooth = ndimage.gaussian_filter(coarse.pixels, EDGE_MM / spacing, mode="nearest")
-    down, right = (ndimage.sobel(smooth, axis) / spacing[axis] for axis in (0, 1))
-    weight = ndimage.gaussian_filter(bone, 2 * EDGE_MM / spacing)
-    yy, xx, xy = (float((weight * product).sum()) for product in (down * down, right * right, down * right))
-    energy = yy + xx
-    # The dominant gradient has the angle 0.5 atan2(2xy, xx - yy) from the x axis (y down); the edge runs
-    # at a right angle to it, so the same angle leads from vertical to the edge, counted to the right.
-    return 0.5 * math.atan2(2 * xy, xx - yy), math.hypot(xx - yy, 2 * xy) / energy if energy > 0 else 0.0
-
-
-def _mass(bone: Pixels, spacing_mm: tuple[float, float]) -> tuple[float, float]:
-    """Angle from vertical, and elongation (l1 - l2) / (l1 + l2), of the second moments of the brightest bone."""
-    smooth = ndimage.gaussian_filter(bone, COARSE_MM / np.array(spacing_mm))
-    bright = np.where(smooth > np.percentile(smooth[smooth > 0], 60), smooth, 0)
-    _, (yy, xx, xy) = _moments_mm(bright, spacing_mm)
-    spread = yy + xx
-    return 0.5 * math.atan2(-2 * xy, yy - xx), math.hypot(yy - xx, 2 * xy) / spread if spread > 0 else 0.0
-
-
-def _moments_mm(
-    weight: Pixels, spacing_mm: tuple[float, float]
-) -> tuple[tuple[float, float], tuple[float, float, float]]:
-    """Center (row, column) in mm, and central second moments (yy, xx, xy) in mm²."""
-    rows, columns = np.indices(weight.shape, sparse=True)
-    y, x = (rows + 0.5) * spacing_mm[0], (columns + 0.5) * spacing_mm[1]
-    total = float(weight.sum())
-    middle_y, middle_x = float((weight * y).sum()) / total, float((weight * x).sum()) / total
-    y, x = y - middle_y, x - middle_x
-    products = (y * y, x * x, y * x)
-    yy, xx, xy = (float((weight * product).sum()) / total for product in products)
-    return (middle_y, middle_x), (yy, xx, xy)
+def _center_mm(weight: npt.NDArray[np.float64], spacing_mm: tuple[float, float]) -> tuple[float, float]:
+    """Center (row, column) in mm."""
+    rows, columns = ((weight.sum(1 - axis) * (np.arange(n) + 0.5)).sum() for axis, n in enumerate(weight.shape))
+    total = weight.sum()
+    return float(rows / total) * spacing_mm[0], float(columns / total) * spacing_mm[1]
 
 
 def block_mean(image: Image, factors: tuple[int, int]) -> Image:
@@ -164,21 +137,13 @@ def block_mean(image: Image, factors: tuple[int, int]) -> Image:
     return Image(mean, (image.spacing_mm[0] * down, image.spacing_mm[1] * right))
 
 
-def _brighter_than_surroundings(coarse: Image) -> Pixels:
-    """How much each pixel exceeds the Gaussian mean around it; never negative."""
-    sigma = BACKGROUND_MM / np.array(coarse.spacing_mm)
-    surroundings: Pixels = ndimage.gaussian_filter(coarse.pixels, sigma, mode="nearest")
-    excess: Pixels = np.maximum(coarse.pixels - surroundings, 0)
-    return excess
-
-
 def _inside_field(coarse: Image) -> npt.NDArray[np.bool_]:
-    """Where the picture is, some millimeters away from the black around it: edges of a collimated or
+    """Where the picture is, some millimeters away from the black around it and from its ends: edges of a collimated or
     pasted field are the longest and strongest lines of an image, and say nothing about a bone."""
     low, high = np.percentile(coarse.pixels, [0, 99])
-    black = coarse.pixels <= low + BLACK * (high - low)
+    black = np.pad(coarse.pixels <= low + BLACK * (high - low), 1, constant_values=True)
     distances_mm: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~black, sampling=coarse.spacing_mm)
-    return np.asarray(distances_mm > MARGIN_MM) if black.any() else np.ones(black.shape, bool)
+    return np.asarray(distances_mm[1:-1, 1:-1] > MARGIN_MM)
 
 
 def _window_center_mm(

@@ -10,7 +10,6 @@ mimics.py       canals, callus, folds, casts, implants; neighbours.py: hip and k
 solids.py       chords through sections, ellipsoids and tubes; rays.py: through a broken bone
 spongy.py       trabeculae; texture.py: their noise; soft.py: muscle and fat on each ray
 projection.py   patient + view + pose → thickness maps in mm, masks, axis
-shaft/          the first femur and six sites: what the demo's models were trained on
 chest.py        a crude thorax, for what lies outside the scope of a femur model
 tabulate.py     tables of spectra and attenuation, made by SpekPy and xraydb
 attenuation.py  what a millimetre of each material takes out of a beam
@@ -32,6 +31,7 @@ make.py         a plan → files, tables and a card
 stream.py       a plan → samples, without files
 subject.py      a row of a plan → whom the register knows
 commands.py     `osteon cohort make`
+specimen.py     one radiograph by patient and site, for demonstration, tests and benchmarks
 cohort.py       a folder of files, sound and broken, with a manifest of what each should come to
 
 The cohort shows that the machinery works. It is never evidence about patients.

@@ -12,15 +12,18 @@ from typing import Literal
 from pydicom import Dataset
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.fracture import Label
-from osteon.phantom.shaft.radiograph import Case, chest_radiograph, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES, Site
+from osteon.phantom.plan import View
+from osteon.phantom.presets import PlanLabel
+from osteon.phantom.render import Rendered
+from osteon.phantom.sites import sites
+from osteon.phantom.specimen import DEMO_SITES, chest, specimen
 
 __all__ = ["N_SPECIAL", "Expected", "Manifest", "demo_cohort", "plant_identifiers", "read_manifest"]
 
 Door = Literal["dimse", "stow"]
 N_SPECIAL = 6  # duplicate, conflict, truncated, no pixels, chest, no spacing
 PRIVATE_GROUP = 0x0029
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Expected:
     """One file: where it lies in the folder, through which door it goes, and what it should come to.
 
     `outcome` is `classified`, `duplicate`, `refused`, or `set-aside:<reason>` with a reason of
-    `osteon.contracts.REASONS`. `label` is what the phantom's fracture was made as, or empty. `planted` are strings in
+    `osteon.contracts.REASONS`. `label` is what the patient was drawn as, or empty. `planted` are strings in
     the file that must appear nowhere behind the door.
     """
 
@@ -57,8 +60,8 @@ def demo_cohort(
     The same seed writes the same bytes. `progress` is called with (files written, files in all). Raises ValueError if
     there is no room for the six special files and a femur of each site.
     """
-    if n_images < N_SPECIAL + len(SITES):
-        raise ValueError(f"a demo cohort has at least {N_SPECIAL + len(SITES)} images, not {n_images}")
+    if n_images < N_SPECIAL + DEMO_SITES:
+        raise ValueError(f"a demo cohort has at least {N_SPECIAL + DEMO_SITES} images, not {n_images}")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for expected, content in _files(seed, n_images - N_SPECIAL):
@@ -109,11 +112,13 @@ def _files(seed: int, n_femurs: int) -> Iterator[tuple[Expected, bytes]]:
     """Each file with its entry. The doors take turns, except where only one of them can carry the file."""
     first: tuple[Expected, bytes] | None = None
     for number in range(n_femurs):
-        site, label = SITES[number % len(SITES)], _label(number)
-        dataset = femur_radiograph(Case(seed, "demo", number, label), site)
+        label = _label(number)
+        made = _femur(seed, number, number % DEMO_SITES, label)
+        dataset = made.dataset
         planted = _identifiers(dataset) + (plant_identifiers(dataset, number) if number % 3 == 0 else ())
-        entry = Expected(_file_name(number, site), _door(number), site.name, "classified", label, planted=planted)
-        content = encoded(dataset, site.transfer_syntax)
+        path, door = f"femur-{number:04d}-{made.site.name}.dcm", _door(number)
+        entry = Expected(path, door, made.site.name, "classified", label, planted=planted)
+        content = encoded(dataset, made.transfer_syntax)
         first = first or (entry, content)
         yield entry, content
     assert first is not None
@@ -124,35 +129,44 @@ def _special_files(seed: int, number: int, first: Expected, first_content: bytes
     other_door: Door = "stow" if first.door == "dimse" else "dimse"
     yield Expected("duplicate.dcm", other_door, first.site, "duplicate", wave=2, planted=first.planted), first_content
 
-    site = SITES[0]
-    conflict = femur_radiograph(Case(seed, "demo", 0, "typical"), site, pitch_mm=0.2)  # same UID, other fracture
-    entry = Expected("conflict.dcm", "dimse", site.name, "set-aside:conflict", wave=2, planted=_identifiers(conflict))
-    yield entry, encoded(conflict, site.transfer_syntax)
+    conflict = _femur(seed, 0, 0, "typical_fracture")  # same UID, other fracture
+    yield _special("conflict", "dimse", conflict.site.name, conflict.dataset, conflict.transfer_syntax, wave=2)
 
     # A C-STORE of half a file can't be begun by a correct sender, so that this one goes over the web.
-    site = SITES[5]
-    cut = femur_radiograph(Case(seed, "demo", number, "typical"), site)
-    entry = Expected("truncated.dcm", "stow", site.name, "set-aside:truncated", planted=_identifiers(cut))
-    content = encoded(cut, site.transfer_syntax)
+    cut = _femur(seed, number, 5, "typical_fracture")
+    entry, content = _special("truncated", "stow", cut.site.name, cut.dataset, cut.transfer_syntax)
     yield entry, content[: len(content) * 3 // 5]
 
-    site = SITES[1]
-    empty = femur_radiograph(Case(seed, "demo", number + 1, "atypical"), site, pitch_mm=0.5)
+    empty = specimen(number + 1, 1, seed=seed)
+    dataset = empty.dataset
     for keyword in ("PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"):
-        delattr(empty, keyword)
-    entry = Expected("no-pixels.dcm", "dimse", site.name, "set-aside:no-pixels", planted=_identifiers(empty))
-    yield entry, encoded(empty, "1.2.840.10008.1.2.1")
+        delattr(dataset, keyword)
+    yield _special("no-pixels", "dimse", empty.site.name, dataset, EXPLICIT_LITTLE_ENDIAN)
 
-    site = SITES[2]
-    chest = chest_radiograph(Case(seed, "demo", number + 2, "typical"), site)
-    entry = Expected("chest.dcm", "stow", site.name, "set-aside:out-of-scope", planted=_identifiers(chest))
-    yield entry, encoded(chest, site.transfer_syntax)
+    film = chest(number + 2, 2, seed=seed, pitch_mm=0)
+    yield _special(
+        "chest", "stow", sites()[2].name, film, sites()[2].scanner().geometry.transfer_syntax, "out-of-scope"
+    )
 
-    site = SITES[3]
-    unmeasured = femur_radiograph(Case(seed, "demo", number + 3, "atypical"), site)
-    del unmeasured.ImagerPixelSpacing
-    entry = Expected("no-spacing.dcm", "dimse", site.name, "set-aside:no-spacing", planted=_identifiers(unmeasured))
-    yield entry, encoded(unmeasured, site.transfer_syntax)
+    unmeasured = _femur(seed, number + 3, 3, "AFF_complete")
+    dataset = unmeasured.dataset
+    del dataset.ImagerPixelSpacing
+    yield _special("no-spacing", "dimse", unmeasured.site.name, dataset, unmeasured.transfer_syntax)
+
+
+def _femur(seed: int, patient: int, site: int, label: PlanLabel) -> Rendered:
+    """As large as its detector makes it, from the front or, every other round of the sites, from the side."""
+    view: View = "lateral" if patient // DEMO_SITES % 2 else "AP"
+    return specimen(patient, site, label=label, view=view, seed=seed, pitch_mm=0)
+
+
+def _special(
+    name: str, door: Door, site: str, dataset: Dataset, transfer_syntax: str, reason: str = "", *, wave: int = 1
+) -> tuple[Expected, bytes]:
+    """A file that is set aside, for the reason that it is named by or another one."""
+    planted = _identifiers(dataset)
+    entry = Expected(f"{name}.dcm", door, site, f"set-aside:{reason or name}", wave=wave, planted=planted)
+    return entry, encoded(dataset, transfer_syntax)
 
 
 def _identifiers(dataset: Dataset) -> tuple[str, ...]:
@@ -164,17 +178,15 @@ def _identifiers(dataset: Dataset) -> tuple[str, ...]:
     return tuple(str(dataset[keyword].value) for keyword in keywords)
 
 
-def _label(number: int) -> Label:
-    """Atypical or typical in turns that differ from site to site."""
-    return "atypical" if (number + number // len(SITES)) % 2 == 0 else "typical"
+def _label(number: int) -> PlanLabel:
+    """Atypical or typical in turns that differ from site to site; a third of the atypical ones is incomplete."""
+    if (number + number // DEMO_SITES) % 2:
+        return "typical_fracture"
+    return "AFF_incomplete" if number % 3 == 2 else "AFF_complete"
 
 
 def _door(number: int) -> Door:
     return "dimse" if number % 2 == 0 else "stow"
-
-
-def _file_name(number: int, site: Site) -> str:
-    return f"femur-{number:04d}-{site.name}.dcm"
 
 
 def _item(**elements: object) -> Dataset:

@@ -41,16 +41,16 @@ class Stored:
     is_crop: bool = False
 
 
-def field_of(scanner: Scanner, *, is_crop: bool = False) -> tuple[tuple[float, float], float]:
+def field_of(scanner: Scanner, *, is_crop: bool = False, pitch_mm: float = 0.0) -> tuple[tuple[float, float], float]:
     """The field (height, width) in mm and the spacing at which to `project` a patient for a scanner, in the femur's
-    plane: the whole detector, or the crop of 512 pixels around its middle."""
+    plane: the whole detector at its own pitch or a coarser one, or the crop of 512 pixels around its middle."""
     geometry = scanner.geometry
     magnification = geometry.magnification
     if is_crop:
         return (CROP_MM / magnification, CROP_MM / magnification), CROP_MM / CROP_PIXELS / magnification
     return (
         (geometry.height_mm / magnification, geometry.width_mm / magnification),
-        max(FINEST_RENDERED_MM, geometry.pitch_mm / magnification),
+        max(FINEST_RENDERED_MM, max(geometry.pitch_mm, pitch_mm) / magnification),
     )
 
 
@@ -64,16 +64,18 @@ def expose(
     view: str = "AP",
     letter: str = "R",
     is_crop: bool = False,
+    pitch_mm: float = 0.0,
     knobs: Knobs | None = None,
 ) -> Stored:
     """The stored pixels of an exposure at a site, in room number `room`, on a date (or with its first equipment).
 
-    `thickness` covers `field_of(site.scanner(room, on, view), is_crop=is_crop)`; `letter` is the side marker. `knobs`
-    turn the site's axes. The same `rng` state gives the same pixels.
+    `thickness` covers `field_of(site.scanner(room, on, view), is_crop=is_crop, pitch_mm=pitch_mm)`; `letter` is the
+    side marker. A `pitch_mm` above the detector's own makes fewer pixels of the whole field. `knobs` turn the
+    site's axes. The same `rng` state gives the same pixels.
     """
     scanner = turned(site.scanner(room, on, view), knobs or {})
     structure = generator(0, "rooms", site.number, room, crc32(scanner.model.encode()) % 2**31)
-    return exposed_with(thickness, scanner, rng, letter=letter, is_crop=is_crop, structure=structure)
+    return exposed_with(thickness, scanner, rng, letter=letter, is_crop=is_crop, pitch_mm=pitch_mm, structure=structure)
 
 
 def exposed_with(
@@ -83,6 +85,7 @@ def exposed_with(
     *,
     letter: str = "R",
     is_crop: bool = False,
+    pitch_mm: float = 0.0,
     structure: np.random.Generator | None = None,
 ) -> Stored:
     """The stored pixels of an exposure with a scanner; `structure` draws what all images of a room share."""
@@ -90,8 +93,9 @@ def exposed_with(
     scanner = spread(scanner, hand)
     geometry = scanner.geometry
     blades = draw_blades(geometry, hand)
-    pitch_mm = CROP_MM / CROP_PIXELS if is_crop else geometry.pitch_mm
-    rows, columns = (CROP_PIXELS, CROP_PIXELS) if is_crop else geometry.shape
+    pitch_mm = CROP_MM / CROP_PIXELS if is_crop else max(geometry.pitch_mm, pitch_mm)
+    field_mm = (CROP_MM, CROP_MM) if is_crop else (geometry.height_mm, geometry.width_mm)
+    rows, columns = (round(side_mm / pitch_mm) for side_mm in field_mm)
     signal = detect(thickness, scanner, (rows, columns), noise, blades=blades, room=structure, is_crop=is_crop)
     if geometry.marker == "lead":
         lead_marker(signal, letter, pitch_mm, blades, hand)

@@ -33,14 +33,13 @@ from osteon.imaging.dicom import pixel_spacing_mm
 from osteon.imaging.stored import pixel_sha256
 from osteon.phantom.encoding import encoded
 from osteon.phantom.plan import Plan, Row
-from osteon.phantom.presets import Equipment, preset_named
+from osteon.phantom.presets import NAME, Equipment, preset_named
 from osteon.phantom.register import World, register
 from osteon.phantom.render import Rendered, Size, first_sites, planned_sites, render
 from osteon.phantom.subject import subject_of
 
 __all__ = ["Design", "Made", "make_cohort", "plan_of", "processor", "summary"]
 
-NAME = "phantom-1"  # the calibration of patients, physics and sites; a new one gets a new name
 REFERENCE_TOP = 1.5  # the largest value of an image at the reference site, so that 16 bits hold it
 CHUNK = 8  # images a process takes at a time
 WARNING = "Made by a program. It shows that machinery works and how methods rank; it is no evidence about patients."

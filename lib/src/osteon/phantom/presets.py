@@ -6,7 +6,9 @@ from typing import Literal
 
 from osteon.errors import Fatal
 
-__all__ = ["EQUIPMENT", "PRESETS", "Equipment", "Exposures", "PlanLabel", "Preset", "preset_named"]
+__all__ = ["EQUIPMENT", "NAME", "PRESETS", "Equipment", "Exposures", "PlanLabel", "Preset", "preset_named"]
+
+NAME = "phantom-1"  # the calibration of patients, physics and sites; a new one gets a new name
 
 PlanLabel = Literal["AFF_complete", "AFF_incomplete", "typical_fracture", "no_fracture"]
 Equipment = Literal["independent", "confounded", "reversed"]

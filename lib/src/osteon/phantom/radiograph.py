@@ -20,6 +20,7 @@ __all__ = ["Exam", "deterministic_uid", "radiograph"]
 ANATOMY = {  # body part: code of SNOMED CT, which DICOM's context group 4009 uses, and its meaning
     "FEMUR": ("71341001", "Femur"),
     "THIGH": ("68367000", "Thigh"),
+    "CHEST": ("51185008", "Chest"),
 }
 VIEWS = {  # as DICOM's context group 4010 has them
     "AP": ("399348003", "antero-posterior"),
@@ -33,7 +34,8 @@ class Exam:
     """What a header says of the patient and the visit. All of it is artificial.
 
     `patient_id` names the patient in the whole cohort; `study` counts the patient's visits and `image` the images, both
-    from 0. `view` is AP or lateral, `side` R or L, `sex` F or M.
+    from 0. `view` is AP or lateral, `side` R or L, or U where there is none,
+    `sex` F or M.
     """
 
     patient_id: str
@@ -58,7 +60,7 @@ def radiograph(stored: Stored, site: Site, room: int, exam: Exam) -> Dataset:
     if is_dx:
         _add_dx_modules(ds, stored, site, exam)
     else:
-        ds.Laterality = exam.side
+        ds.Laterality = exam.side if exam.side in ("R", "L") else ""
     _add_pixels(ds, stored, is_dx=is_dx)
     return ds
 

@@ -102,14 +102,16 @@ def patient_of(seed: int, purpose: str, number: int, label: PlanLabel, side: Sid
     return draw_patient(seed, purpose, number, label, side)
 
 
-def render(row: Row, size: Size, knobs: Knobs | None = None) -> Rendered:
+def render(row: Row, size: Size, knobs: Knobs | None = None, *, pitch_mm: float = 0.0) -> Rendered:
     """The image of a row, the same alone or among others. `knobs` turn the site's axes, each from 0
-    (as at the reference) by way of 1 (its own) to 2."""
+    (as at the reference) by way of 1 (its own) to 2. A native image can have pixels of `pitch_mm`, coarser than its
+    detector's own: quicker, for where detail does not matter."""
     site = _sites_by_name()[row.site]
     is_crop = size == "crop"
     patient = patient_of(row.seed, row.purpose, row.patient, row.label, row.side)
     pose = draw_pose(generator(row.seed, row.purpose, row.patient, row.pose), row.view)
-    field_mm, spacing_mm = field_of(turned(site.scanner(row.room, row.date, row.view), knobs or {}), is_crop=is_crop)
+    scanner = turned(site.scanner(row.room, row.date, row.view), knobs or {})
+    field_mm, spacing_mm = field_of(scanner, is_crop=is_crop, pitch_mm=pitch_mm)
     projection = project(patient, row.view, pose, field_mm, spacing_mm)
     stored = expose(
         projection.thickness,
@@ -120,6 +122,7 @@ def render(row: Row, size: Size, knobs: Knobs | None = None) -> Rendered:
         view=row.view,
         letter=row.side,
         is_crop=is_crop,
+        pitch_mm=pitch_mm,
         knobs=knobs,
     )
     return Rendered(row, patient, projection, stored, site)
