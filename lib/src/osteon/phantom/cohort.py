@@ -12,7 +12,7 @@ from typing import Literal
 from pydicom import Dataset
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.plan import View
+from osteon.phantom.population import View
 from osteon.phantom.presets import PlanLabel
 from osteon.phantom.render import Rendered
 from osteon.phantom.sites import sites

@@ -11,7 +11,8 @@ from pydicom import Dataset
 
 from osteon.phantom.chest import project_chest
 from osteon.phantom.exposure import expose, field_of
-from osteon.phantom.plan import Row, View
+from osteon.phantom.plan import Row
+from osteon.phantom.population import View
 from osteon.phantom.presets import PlanLabel
 from osteon.phantom.radiograph import Exam, radiograph
 from osteon.phantom.render import Rendered, render
