@@ -10,6 +10,7 @@ import openpyxl
 import PIL.Image
 import polars as pl
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
 from osteon.cohort.boxes import with_boxes
@@ -21,8 +22,7 @@ from osteon.cohort.table import Description, collected, conformed, open_cohort, 
 from osteon.cohort.take_in import take_in
 from osteon.errors import OsteonError
 from osteon.phantom.encoding import encoded
-from osteon.phantom.shaft.radiograph import Case, femur_radiograph
-from osteon.phantom.shaft.scanner import SITES
+from osteon.phantom.specimen import specimen
 
 
 def run(*words: object, code: int = 0, app: object = commands) -> str:
@@ -97,10 +97,10 @@ def test_a_folder_with_a_workbook_becomes_a_cohort_that_is_checked_split_dealt_o
 
 def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_back(folder: Path, tmp_path: Path) -> None:
     for number, name in enumerate(("PAT4711", "PAT4712")):
-        dataset = femur_radiograph(Case(0, "test", number, "typical", number), SITES[0], pitch_mm=2.0)
+        dataset = specimen(number, image=number, purpose="test", pitch_mm=2.0).dataset
         dataset.PatientID = name
         (tmp_path / f"d/{name}").mkdir(parents=True)
-        (tmp_path / f"d/{name}/1.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+        (tmp_path / f"d/{name}/1.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
     uid = dataset.StudyInstanceUID
 
     for out in ("one", "two", "again"):
@@ -122,9 +122,9 @@ def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_bac
 
 
 def test_where_table_and_header_contradict_each_other_it_is_told_file_by_file(tmp_path: Path) -> None:
-    dataset = femur_radiograph(Case(0, "test", 0, "typical"), SITES[0], pitch_mm=2.0)
+    dataset = specimen(0, purpose="test", pitch_mm=2.0).dataset
     dataset.ImageLaterality = "R"
-    (tmp_path / "1.dcm").write_bytes(encoded(dataset, SITES[0].transfer_syntax))
+    (tmp_path / "1.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
     (tmp_path / "t.csv").write_text("file;side;spacing\n1.dcm;L;9,5\n")
 
     taken = take_in(tmp_path, tmp_path / "out", table=tmp_path / "t.csv")

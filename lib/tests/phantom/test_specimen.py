@@ -13,13 +13,13 @@ from osteon.phantom.specimen import DEMO_SITES, chest, specimen
 def test_a_coarser_radiograph_shows_the_same_field_of_the_same_patient(view: View) -> None:
     grid = Geometry(4.0, 60, 40)
 
-    asked = ((3, 0.5), (3, 1.0), (4, 1.0))
+    asked = ((6, 0.5), (6, 1.0), (7, 1.0))
     fine, coarse, other = (read_image(specimen(n, view=view, pitch_mm=pitch).dataset) for n, pitch in asked)
 
     assert fine.size_mm == pytest.approx(coarse.size_mm, abs=1)
     seen = [to_reference(image, grid).pixels.ravel() for image in (fine, coarse, other)]
     _, to_same, to_other = np.corrcoef(seen)[0]
-    assert to_other < 0.9 < 0.94 < to_same
+    assert to_other < 0.85 < 0.95 < to_same
 
 
 def test_the_same_leg_looks_different_at_each_site_of_the_demonstration() -> None:
