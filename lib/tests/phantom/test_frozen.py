@@ -14,7 +14,8 @@ import PIL
 import pytest
 import scipy
 
-from osteon.phantom.make import NAME, Design, plan_of, processor
+from osteon.phantom.make import Design, plan_of, processor
+from osteon.phantom.presets import NAME
 from osteon.phantom.render import Rendered, render
 
 FROZEN = json.loads((Path(__file__).parent / "phantom-1.json").read_text())

@@ -31,10 +31,9 @@ from torch.utils.data import TensorDataset
 
 from osteon.learning.fit import Plan, fit, seeded
 from osteon.phantom.families import FAMILIES
-from osteon.phantom.make import NAME
 from osteon.phantom.plan import Plan as CohortPlan
 from osteon.phantom.plan import Row
-from osteon.phantom.presets import preset_named
+from osteon.phantom.presets import NAME, preset_named
 from osteon.phantom.probe import tone_of
 from osteon.phantom.render import planned_sites, render
 from osteon.phantom.sites import Site, sites
