@@ -22,7 +22,8 @@ def _subjects(n_patients: int, *, seed: int = 0) -> list[Subject]:
         sex = "F" if rng.random() < 0.9 else "M"
         found.append(
             Subject(
-                f"p{number}", 0, "register", number, f"site-{number % 9}", is_atypical, sign, 76.0, sex, INDEX,
+                f"p{number}", 0, "register", number, f"site-{number % 9}", is_atypical, sign, number % 8 < 4, 76.0, sex,
+                INDEX,
             )
         )  # fmt: skip
     return found
@@ -48,7 +49,7 @@ def _odds_ratio(exposed: np.ndarray, outcome: np.ndarray) -> float:  # type: ign
 
 
 ATYPICAL = np.array([subject.is_atypical for subject in SUBJECTS])
-SHOWN = np.array([subject.sign >= 0.5 for subject in SUBJECTS])
+THICK = np.array([subject.has_thick_cortex for subject in SUBJECTS])
 
 
 def test_the_table_is_long_and_dated_and_holds_hundreds_of_codes(tables: dict[World, pl.DataFrame]) -> None:
@@ -86,13 +87,14 @@ def test_given_the_image_a_redundant_register_adds_nothing_and_an_independent_on
     assert pooled["independent"] > 4
 
 
-def test_an_interacting_register_tells_the_opposite_where_the_image_shows_no_sign(
+def test_an_interacting_register_tells_the_opposite_where_cortices_are_thin_and_nothing_alone(
     tables: dict[World, pl.DataFrame],
 ) -> None:
     exposed = _exposed(tables["interacting"])
 
-    assert _odds_ratio(exposed[SHOWN], ATYPICAL[SHOWN]) > 3
-    assert _odds_ratio(exposed[~SHOWN], ATYPICAL[~SHOWN]) < 1 / 3
+    assert _odds_ratio(exposed[THICK], ATYPICAL[THICK]) > 3
+    assert _odds_ratio(exposed[~THICK], ATYPICAL[~THICK]) < 1 / 3
+    assert 0.5 < _odds_ratio(exposed, ATYPICAL) < 2
 
 
 def test_worlds_differ_in_exposure_and_what_hangs_on_it_alone(tables: dict[World, pl.DataFrame]) -> None:

@@ -11,8 +11,8 @@ Three worlds differ in what the register adds to the image:
 - `redundant`: exposure follows what the image shows. Given the image, age and sex, the register without `LEAKS` adds
   nothing. (Age and sex are drawn by label, and some codes go with them.)
 - `independent`: exposure follows the label. Given the label, register and image know nothing of each other.
-- `interacting`: exposure follows the label where the image shows the signs, and its opposite where it does not. Either
-  alone, or their sum, says little of what both together say.
+- `interacting`: exposure follows the label in femurs whose cortices the image shows to be thick, and its opposite in
+  those with thin ones, about half of either label. The register alone tells next to nothing, and so do sums.
 
 `LEAKS` are made from the outcome itself and dated before it, as happens where a code is set once the answer is known.
 """
@@ -101,7 +101,8 @@ class Code:
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom the register knows. `sign` is how likely the image makes an atypical fracture, 0 to 1, `age` in years."""
+    """Whom the register knows. `sign` is how likely the image makes an atypical fracture, 0 to 1, `age` in years;
+    `has_thick_cortex` is for the eye too, and says little of the label."""
 
     patient_id: str
     seed: int
@@ -110,6 +111,7 @@ class Subject:
     site: str
     is_atypical: bool
     sign: float
+    has_thick_cortex: bool
     age: float
     sex: str
     index_date: datetime.date
@@ -219,7 +221,7 @@ def _what_exposure_follows(subject: Subject, world: World, rng: np.random.Genera
     if world == "redundant":
         return chance < subject.sign
     if world == "interacting":
-        return subject.is_atypical == (subject.sign >= 0.5)
+        return subject.is_atypical == subject.has_thick_cortex
     return subject.is_atypical
 
 
