@@ -14,11 +14,12 @@ import json
 import multiprocessing
 import os
 import platform
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +43,7 @@ __all__ = ["Design", "Made", "make_cohort", "plan_of", "processor", "summary"]
 
 REFERENCE_TOP = 1.5  # the largest value of an image at the reference site, so that 16 bits hold it
 CHUNK = 8  # images a process takes at a time
+AHEAD = 4  # times so many are handed out to each process, so that none waits while the first is slow
 WARNING = "Made by a program. It shows that machinery works and how methods rank; it is no evidence about patients."
 
 
@@ -117,17 +119,16 @@ def make_cohort(
     plan = plan_of(design)
     _claim(folder, design)
     done = _journal(folder)
-    todo = [row for row in plan if row.case_id not in done]
-    n_before = len(plan) - len(todo)
+    n_new, n_all = len(plan) - len(done), len(plan)
+    todo = (row for row in plan if row.case_id not in done)
     with (folder / "journal.jsonl").open("a") as journal:
-        for n_new, entry in enumerate(_made(todo, design, folder, n_processes), start=1):
+        for n_made, entry in enumerate(_made(todo, n_new, design, folder, n_processes), start=1):
             journal.write(json.dumps(entry) + "\n")
             journal.flush()
-            done[str(entry["case"])] = entry
             if progress is not None:
-                progress(n_before + n_new, len(plan))
-    _write_tables(plan, design, folder, done)
-    return Made(len(todo), n_before)
+                progress(len(done) + n_made, n_all)
+    _write_tables(plan, design, folder)
+    return Made(n_new, len(done))
 
 
 def _claim(folder: Path, design: Design) -> None:
@@ -143,30 +144,40 @@ def _claim(folder: Path, design: Design) -> None:
         note.write_text(json.dumps(asdict(design), indent=2) + "\n")
 
 
-def _journal(folder: Path) -> dict[str, dict[str, Any]]:
-    """What was finished: entries whose file is there. A line cut off by an end counts as none."""
-    found = {}
-    path = folder / "journal.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if (folder / entry["path"]).is_file():
-            found[entry["case"]] = entry
-    if path.exists():
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in found.values()))
+def _journal(folder: Path) -> set[str]:
+    """The cases that were finished: those whose file is there. A line cut off by an end counts as none, and goes."""
+    found: set[str] = set()
+    path, fresh = folder / "journal.jsonl", folder / "journal.part"
+    if not path.exists():
+        return found
+    with path.open() as lines, fresh.open("w") as kept:
+        for line in lines:
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry["case"] not in found and (folder / entry["path"]).is_file():
+                found.add(entry["case"])
+                kept.write(json.dumps(entry) + "\n")
+    fresh.replace(path)
     return found
 
 
-def _made(rows: list[Row], design: Design, folder: Path, n_processes: int) -> Iterator[dict[str, Any]]:
-    n_processes = min(n_processes or os.cpu_count() or 1, max(1, len(rows) // CHUNK))
+def _made(rows: Iterator[Row], n_rows: int, design: Design, folder: Path, n_processes: int) -> Iterator[dict[str, Any]]:
+    """Each row's entry, in their order; rows are asked for as they are wanted, since there may be half a million."""
+    n_processes = min(n_processes or os.cpu_count() or 1, max(1, n_rows // CHUNK))
     work = _Work(design.size, design.has_truth, str(folder))
     if n_processes == 1:
         yield from map(work, rows)
         return
     with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver"), threadpool_limits, (1,)) as pool:
-        yield from pool.map(work, rows, chunksize=CHUNK)
+        waiting: deque[Future[list[dict[str, Any]]]] = deque()
+        while chunk := list(islice(rows, CHUNK)):
+            waiting.append(pool.submit(work.all, chunk))
+            if len(waiting) > AHEAD * n_processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
 
 
 @dataclass(frozen=True)
@@ -187,6 +198,10 @@ class _Work:
             _write_truth(made, Path(self.folder, "truth", f"{row.case_id}.npz"))
         _write(Path(self.folder) / path, content)
         return entry
+
+    def all(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Several rows, one after the other."""
+        return [self(row) for row in rows]
 
 
 def _entry(made: Rendered, dataset: Dataset, path: str) -> dict[str, Any]:
@@ -250,9 +265,11 @@ def _write(path: Path, content: bytes) -> None:
     fresh.replace(path)
 
 
-def _write_tables(plan: Plan, design: Design, folder: Path, done: dict[str, dict[str, Any]]) -> None:
-    entries = [done[row.case_id] for row in plan]
-    table = pl.DataFrame(entries, infer_schema_length=None).with_columns(pl.col("exam_date").str.to_date())
+def _write_tables(plan: Plan, design: Design, folder: Path) -> None:
+    cases = pl.DataFrame({"case": pl.Series((row.case_id for row in plan), dtype=pl.String)})
+    entries = pl.read_ndjson(folder / "journal.jsonl", infer_schema_length=None)
+    table = cases.join(entries, on="case", how="left", maintain_order="left")
+    table = table.with_columns(pl.col("exam_date").str.to_date())
     description = Description(
         name=f"digital cohort {design.made_as}/{design.preset}/{design.seed}",
         source=f"osteon cohort make, design {design.digest[:16]}",

@@ -9,6 +9,7 @@ A sample costs tens of milliseconds on a core: what asks for more than its cores
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from osteon.phantom.projection import Truth
 from osteon.phantom.render import Size, render
 
 __all__ = ["Sample", "sample", "stream"]
+
+SPAN, SPANS = 512, 8  # rows that follow each other, about a block; and spans whose rows are shuffled together
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,20 @@ def stream(
     """Samples of the rows one by one, in their order or, with a number as `shuffle`, in one that follows from it.
 
     `part` is (which, of how many): parts are disjoint and together all rows, so that each of n workers asks for its
-    own. Nothing is made ahead. Raises ValueError for a part that is none.
+    own. Nothing is made ahead. Shuffled are spans of rows and, among some thousand that are next, the rows: so each
+    block of the plan is drawn once or twice, and not for each of its rows. Raises ValueError for a part that is none.
     """
     which, n_parts = part
     if not 0 <= which < n_parts:
         raise ValueError(f"part is (which, of how many) from 0, not {part}")
-    numbers = np.arange(len(rows)) if shuffle is None else np.random.default_rng(shuffle).permutation(len(rows))
-    for number in numbers[which::n_parts]:
-        yield sample(rows[int(number)], size)
+    ordered = (rows[number] for number in range(len(rows))) if shuffle is None else _shuffled(rows, shuffle)
+    for row in islice(ordered, which, None, n_parts):
+        yield sample(row, size)
+
+
+def _shuffled(rows: Sequence[Row], seed: int) -> Iterator[Row]:
+    rng = np.random.default_rng(seed)
+    starts = rng.permutation(np.arange(0, len(rows), SPAN))
+    for first in range(0, len(starts), SPANS):
+        held = [row for start in starts[first : first + SPANS] for row in rows[int(start) : int(start) + SPAN]]
+        yield from (held[place] for place in rng.permutation(len(held)))
