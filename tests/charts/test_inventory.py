@@ -5,11 +5,15 @@ import hashlib
 import json
 import re
 from collections import Counter
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from pydicom import dcmread
 
 from .cases import CASES
+from .femur import femur
 from .render import Object, containers, pods, render
 from .test_values import given
 
@@ -365,6 +369,15 @@ def test_whoever_believes_the_charts_authority_starts_anew_with_another(case: st
     else:
         digest = hashlib.sha256(base64.b64decode(made["data"]["tls.crt"])).hexdigest()[:16]
         assert told == dict.fromkeys(there.keys() & {*STAGES, *SERVERS, "commitments"}, digest)
+
+
+def test_the_charts_test_sends_a_femur_of_the_digital_cohort() -> None:
+    sent = dcmread(BytesIO(base64.b64decode(by_name(render({}), "ConfigMap")["trial-test"]["binaryData"]["femur.dcm"])))
+    made = femur()
+
+    # Sums of another kind of processor may round otherwise.
+    assert np.abs(sent.pixel_array.astype(int) - made.pixel_array).max() <= 8
+    assert {one.keyword for one in sent} == {one.keyword for one in made}
 
 
 def test_tokens_lie_where_they_are_read() -> None:

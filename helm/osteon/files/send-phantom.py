@@ -10,14 +10,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
 
 from osteon.phantom.encoding import encoded
-from osteon.phantom.specimen import specimen
 from osteon_ingest.identity import Keys, image_id
 
 WITHIN_S = 240.0
@@ -35,9 +37,12 @@ def trusting(ca: str) -> ssl.SSLContext:
 TLS, CONSOLE_TLS = trusting(os.environ["CA"]), trusting(os.environ["CONSOLE_CA"])
 
 
-def phantom(number: int) -> Dataset:
-    """A femur that nobody has sent before."""
-    dataset = specimen(int(time.time()) + number, purpose="test", pitch_mm=0).dataset
+def phantom() -> Dataset:
+    """A femur that nobody has sent before: that of the chart, with other noise and under another UID."""
+    dataset = dcmread(Path(__file__).with_name("femur.dcm"))
+    dataset.decompress()
+    noise = np.random.default_rng().integers(0, 4, (dataset.Rows, dataset.Columns), np.uint16)
+    dataset.PixelData = np.minimum(dataset.pixel_array + noise, 2**dataset.BitsStored - 1).astype("<u2").tobytes()
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     return dataset
 
@@ -87,7 +92,7 @@ def outcome(image: str) -> dict[str, Any] | None:
 
 def main() -> None:
     keys, deadline = Keys.from_site_key(os.environ["OSTEON_SITE_KEY"]), time.monotonic() + WITHIN_S
-    phantoms = [phantom(number) for number in range(2)]
+    phantoms = [phantom(), phantom()]
     send_by_c_store(phantoms[0])
     print("C-STORE: taken")
     send_by_stow(phantoms[1])
