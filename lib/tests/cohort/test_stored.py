@@ -1,19 +1,29 @@
-"""What ingest has stored, as a cohort."""
+"""What ingest has stored, as a cohort: from the bus, with images and shards in a real store."""
 
+import uuid
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
+from osteon.bus import connect
 from osteon.bus.memory import MemoryBus
 from osteon.bus.record import Outgoing
 from osteon.cohort.readers import NotThisDataSet
-from osteon.cohort.readers.stored import of_records, on_the_bus, with_labels
+from osteon.cohort.readers.stored import DESCRIPTION, of_records, on_the_bus, with_labels
 from osteon.cohort.stored_bytes import object_bytes
-from osteon.cohort.table import FEMUR_LABELS
+from osteon.cohort.table import FEMUR_LABELS, open_cohort, write_cohort
 from osteon.cohort.tabular import read_tabular
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
+from osteon.phantom.encoding import encoded
+from osteon.phantom.specimen import specimen
 from osteon.store import MemoryStore
+from osteon.store import connect as connect_to_store
 from osteon.v1.image_pb2 import Acquisition, ImageDeidentified
+
+from .written import run
 
 STORE = MemoryStore()
 REF = STORE.put("images", b"an image", "application/dicom")
@@ -56,6 +66,44 @@ def test_labels_are_joined_by_pseudonym_and_a_table_that_fits_nobody_is_refused(
     assert labels == FEMUR_LABELS
     with pytest.raises(NotThisDataSet, match=r"no line of others\.csv fits"):
         with_labels(table, read_tabular(tmp_path / "others.csv"), "others.csv")
+
+
+def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
+    kafka: str, seaweedfs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = connect_to_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
+    site = uuid.uuid4().hex  # the broker is shared
+    bus = connect(kafka)
+    bus.provision([IMAGE_DEIDENTIFIED])
+    publisher = bus.publisher()
+    for number in range(3):
+        dataset = specimen(number, image=number, purpose="test", pitch_mm=2.0).dataset
+        ref = store.put("images", encoded(dataset, ExplicitVRLittleEndian), "application/dicom")
+        told = Acquisition(modality="DX", rows=int(dataset.Rows), columns=int(dataset.Columns), row_spacing_mm=0.2,
+                           column_spacing_mm=0.2)  # fmt: skip
+        one = ImageDeidentified(image_id=f"{site}-{number}", site=site, patient=f"p{number}", object=ref,
+                                acquisition=told)  # fmt: skip
+        publisher.publish(Outgoing(IMAGE_DEIDENTIFIED, one))
+    monkeypatch.setenv("OSTEON_KAFKA_SERVERS", kafka)
+    monkeypatch.setenv("OSTEON_STORE_ENDPOINT", seaweedfs.endpoint)
+    monkeypatch.setenv("OSTEON_STORE_ACCESS_KEY", seaweedfs.access_key)
+    monkeypatch.setenv("OSTEON_STORE_SECRET_KEY", seaweedfs.secret_key)
+
+    run("from-store", tmp_path / "all")
+    cases = open_cohort(tmp_path / "all").frame.filter(pl.col("site") == site).collect()
+    write_cohort(cases, tmp_path / "cohort.parquet", DESCRIPTION)
+    store.delete(ref)  # the last image
+    checked = run("check", tmp_path, "--out", tmp_path / "problems.csv", code=1)
+    prepared = run("prepare", tmp_path, f"s3://models/shards/{site}", "--rows", 64, "--columns", 32)
+
+    assert "no label" in checked
+    problems = pl.read_csv(tmp_path / "problems.csv").filter(pl.col("kind") == "missing")
+    assert problems["line"].to_list() == [4]
+    assert "2 crops in 1 shards" in prepared
+    written = {one.key.removeprefix(f"shards/{site}/") for one in store.list("models", f"shards/{site}/")}
+    assert written == {"index.json", "shard-000000.json", "shard-000000.tar"}
+    again = run("prepare", tmp_path, f"s3://models/shards/{site}", "--rows", 64, "--columns", 32)
+    assert "(0 made now)" in again
 
 
 def test_of_two_labels_for_one_patient_none_is_taken_and_it_is_told(tmp_path: Path) -> None:

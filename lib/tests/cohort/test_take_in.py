@@ -11,10 +11,8 @@ import PIL.Image
 import polars as pl
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
-from typer.testing import CliRunner
 
 from osteon.cohort.boxes import with_boxes
-from osteon.cohort.commands import cohort as commands
 from osteon.cohort.pseudonyms import opened_key, pseudonym
 from osteon.cohort.register_commands import register
 from osteon.cohort.split import open_split
@@ -24,13 +22,7 @@ from osteon.errors import OsteonError
 from osteon.phantom.encoding import encoded
 from osteon.phantom.specimen import specimen
 
-
-def run(*words: object, code: int = 0, app: object = commands) -> str:
-    done = CliRunner().invoke(app, [str(word) for word in words])  # type: ignore[arg-type]
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == code, done.output
-    return done.output
+from .written import run
 
 
 @pytest.fixture

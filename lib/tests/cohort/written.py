@@ -1,4 +1,4 @@
-"""Small files as data sets hold them, and what a reader said of them."""
+"""Small files as data sets hold them, what a reader said of them, and the commands run on them."""
 
 import csv
 from pathlib import Path
@@ -7,10 +7,12 @@ import nibabel
 import numpy as np
 import openpyxl
 import PIL.Image
+from typer.testing import CliRunner
 
+from osteon.cohort.commands import cohort as commands
 from osteon.cohort.readers import Found
 
-__all__ = ["column", "kinds", "picture", "sheet", "volume", "write_csv"]
+__all__ = ["column", "kinds", "picture", "run", "sheet", "volume", "write_csv"]
 
 
 def picture(path: Path, value: int = 0, *, bits: int = 8) -> None:
@@ -29,6 +31,14 @@ def write_csv(path: Path, *rows: tuple[object, ...], separator: str = ",") -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         csv.writer(file, delimiter=separator).writerows(rows)
+
+
+def run(*words: object, code: int = 0, app: object = commands) -> str:
+    done = CliRunner().invoke(app, [str(word) for word in words])  # type: ignore[arg-type]
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done.output
 
 
 def sheet(path: Path, title: str, *rows: tuple[object, ...]) -> None:

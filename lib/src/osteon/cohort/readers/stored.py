@@ -37,7 +37,7 @@ def on_the_bus(bus: Bus) -> Iterator[ImageDeidentified]:
 
 
 def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list[Problem]]:
-    """A row for each image, by its latest record; pictures that came twice are named."""
+    """A row for each image, by its latest record, in the order of their ids; pictures that came twice are named."""
     rows: dict[str, dict[str, object]] = {}
     same_as: dict[str, str] = {}
     for record in records:
@@ -49,7 +49,7 @@ def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list
         for image, other in same_as.items()
         if other
     ]
-    return table_of(rows.values()), problems
+    return table_of(rows.values()).sort("case"), problems
 
 
 def with_labels(
