@@ -11,8 +11,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from osteon.bus import connect
 from osteon.bus.memory import MemoryBus
 from osteon.bus.record import Outgoing
+from osteon.cohort.column_map import guess
+from osteon.cohort.problem import Problem
 from osteon.cohort.readers import NotThisDataSet
-from osteon.cohort.readers.stored import DESCRIPTION, of_records, on_the_bus, with_labels
+from osteon.cohort.readers.stored import of_records, on_the_bus, with_labels
 from osteon.cohort.stored_bytes import object_bytes
 from osteon.cohort.table import FEMUR_LABELS, open_cohort, write_cohort
 from osteon.cohort.tabular import read_tabular
@@ -27,6 +29,11 @@ from .written import run
 
 STORE = MemoryStore()
 REF = STORE.put("images", b"an image", "application/dicom")
+
+
+def labelled_by(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, tuple[str, ...], list[Problem]]:
+    tabular = read_tabular(path)
+    return with_labels(table, tabular, path.name, guess(tabular.table))
 
 
 def record(image: str, patient: str, same_pixels_as: str = "") -> ImageDeidentified:
@@ -59,13 +66,13 @@ def test_labels_are_joined_by_pseudonym_and_a_table_that_fits_nobody_is_refused(
     (tmp_path / "labels.csv").write_text("patient;label\np1;cAFF\np3;TFF\n")
     (tmp_path / "others.csv").write_text("patient;label\nx;cAFF\n")
 
-    labelled, labels, problems = with_labels(table, read_tabular(tmp_path / "labels.csv"), "labels.csv")
+    labelled, labels, problems = labelled_by(table, tmp_path / "labels.csv")
 
     assert labelled["label"].to_list() == ["AFF_complete", None]
     assert [(one.kind, one.line) for one in problems] == [("missing", 3)]
     assert labels == FEMUR_LABELS
     with pytest.raises(NotThisDataSet, match=r"no line of others\.csv fits"):
-        with_labels(table, read_tabular(tmp_path / "others.csv"), "others.csv")
+        labelled_by(table, tmp_path / "others.csv")
 
 
 def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
@@ -82,23 +89,27 @@ def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
         told = Acquisition(modality="DX", rows=int(dataset.Rows), columns=int(dataset.Columns), row_spacing_mm=0.2,
                            column_spacing_mm=0.2)  # fmt: skip
         one = ImageDeidentified(image_id=f"{site}-{number}", site=site, patient=f"p{number}", object=ref,
-                                acquisition=told)  # fmt: skip
+                                acquisition=told, pixel_sha256=f"{number}" * 64)  # fmt: skip
         publisher.publish(Outgoing(IMAGE_DEIDENTIFIED, one))
     monkeypatch.setenv("OSTEON_KAFKA_SERVERS", kafka)
     monkeypatch.setenv("OSTEON_STORE_ENDPOINT", seaweedfs.endpoint)
     monkeypatch.setenv("OSTEON_STORE_ACCESS_KEY", seaweedfs.access_key)
     monkeypatch.setenv("OSTEON_STORE_SECRET_KEY", seaweedfs.secret_key)
 
-    run("from-store", tmp_path / "all")
-    cases = open_cohort(tmp_path / "all").frame.filter(pl.col("site") == site).collect()
-    write_cohort(cases, tmp_path / "cohort.parquet", DESCRIPTION)
+    (tmp_path / "labels.csv").write_text(f"image id;fynd\n{site}-0;brott\n{site}-1;annat\n")
+    table = ("--table", tmp_path / "labels.csv", "--map", "label=fynd", "--map", "case=image id")
+    said = run("from-store", tmp_path / "all", *table, "--label-values", "brott=typical_fracture")
+    opened = open_cohort(tmp_path / "all")
+    cases = opened.frame.filter(pl.col("site") == site).collect()
+    write_cohort(cases, tmp_path / "cohort.parquet", opened.description)
     store.delete(ref)  # the last image
-    checked = run("check", tmp_path, "--out", tmp_path / "problems.csv", code=1)
+    run("check", tmp_path, "--out", tmp_path / "problems.csv", code=1)
     prepared = run("prepare", tmp_path, f"s3://models/shards/{site}", "--rows", 64, "--columns", 32)
 
-    assert "no label" in checked
-    problems = pl.read_csv(tmp_path / "problems.csv").filter(pl.col("kind") == "missing")
-    assert problems["line"].to_list() == [4]
+    assert "label-unknown (1)" in said
+    assert cases["label"].to_list() == ["typical_fracture", None, None]
+    problems = pl.read_csv(tmp_path / "problems.csv").filter(pl.col("is_grave"))
+    assert problems.select("kind", "line").rows() == [("label-unknown", 3), ("label-unknown", 4), ("missing", 4)]
     assert "2 crops in 1 shards" in prepared
     written = {one.key.removeprefix(f"shards/{site}/") for one in store.list("models", f"shards/{site}/")}
     assert written == {"index.json", "shard-000000.json", "shard-000000.tar"}
@@ -110,7 +121,7 @@ def test_of_two_labels_for_one_patient_none_is_taken_and_it_is_told(tmp_path: Pa
     table, _ = of_records([record("i1", "p1"), record("i2", "p2")])
     (tmp_path / "labels.csv").write_text("patient;label\np1;cAFF\np1;TFF\np2;TFF\n")
 
-    labelled, _, problems = with_labels(table, read_tabular(tmp_path / "labels.csv"), "labels.csv")
+    labelled, _, problems = labelled_by(table, tmp_path / "labels.csv")
 
     assert labelled["label"].to_list() == [None, "typical_fracture"]
     assert [(one.kind, one.line) for one in problems] == [("twice", 3)]

@@ -42,9 +42,12 @@ def checked_files(
     line_of = dict(zip(table["path"], range(FIRST_LINE, len(table) + FIRST_LINE), strict=True))
     found = away + [Problem(one.kind, name, line_of.get(one.where, 0), f"{one.where}: {one.says}", one.way_out)
                     for one in problems]  # fmt: skip
-    both = table.select(own).with_columns(seen.select(pl.col(own).name.suffix(" seen")))
+    both = table.select("path", *own).with_columns(seen.select(pl.col(own).name.suffix(" seen")))
+    # Ingest hashes pixels before it masks burnt-in text, and stores them after; what is stored is named by its bytes.
+    is_masked = pl.col("path").str.starts_with("s3://")
     for column in own:
         differs = (pl.col(column) != pl.col(f"{column} seen")).fill_null(value=False)
+        differs = differs & ~is_masked if column == "pixels_sha256" else differs
         for line in _lines(both, differs):
             says = "the file is another one than when the table was written" if column == "sha256" else (
                 f"{column} is not what the file has")  # fmt: skip

@@ -78,7 +78,7 @@ COLUMNS = (
     Column("width", pl.Int32, "columns"),
     Column("path", pl.String, "file, relative to the table's folder or absolute, or a reference: s3://bucket/key"),
     Column("sha256", pl.String, "of the file's bytes, 64 hexadecimal digits"),
-    Column("pixels_sha256", pl.String, "of the decoded pixels: equal for the same picture under another name"),
+    Column("pixels_sha256", pl.String, "of the decoded pixels before anything was masked: equal under another name"),
     Column("fold", pl.String, "fold or split that came with the data"),
 )
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {column.name: column.dtype for column in COLUMNS}

@@ -13,6 +13,8 @@ from osteon.errors import OsteonError
 
 __all__: list[str] = []
 
+MAPPED, MEANT = "--map site=klinik", "--label-values fractured=typical_fracture"
+
 
 @cohort.command("import", no_args_is_help=True)
 def import_(
@@ -59,8 +61,7 @@ def import_(
     from osteon.cohort.column_map import guess
 
     screen = Console()
-    columns = dict(_pair(text, "--map site=klinik") for text in column or [])
-    values = dict(_pair(text, "--label-values fractured=typical_fracture") for text in label_values or [])
+    columns, values = _pairs(column, MAPPED), _pairs(label_values, MEANT)
     opened = take_in.opened_table(folder, reader, table, sheet) if folder.is_dir() else None
     if opened is not None:
         path, tabular = opened
@@ -91,6 +92,13 @@ def import_(
 def from_store(
     out: Annotated[Path, typer.Argument(help="where the table goes")],
     table: Annotated[Path | None, typer.Option(help="labels, by image id (case) or by the patient's pseudonym")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--map", help="ours=theirs, as case=bild; ours= leaves one out; repeat it")
+    ] = None,
+    label_values: Annotated[
+        list[str] | None,
+        typer.Option(help="what a value of the label column means, as fractured=typical_fracture; repeat it"),
+    ] = None,
 ) -> None:
     """Make a cohort of what this site's ingest has stored; images stay in the store, and are not opened.
 
@@ -101,28 +109,38 @@ def from_store(
     from dataclasses import replace
 
     from osteon.bus.kafka import connect_as
+    from osteon.cohort.column_map import guess
     from osteon.cohort.readers import stored
-    from osteon.cohort.table import FEMUR_LABELS, write_cohort
+    from osteon.cohort.table import write_cohort
     from osteon.cohort.tabular import read_tabular
     from osteon.cohort.take_in import write_problems
     from osteon.runtime import Settings, read_settings
 
+    columns, values = _pairs(column, MAPPED), _pairs(label_values, MEANT)
+    screen = Console()
     cases, problems = stored.of_records(stored.on_the_bus(connect_as(read_settings(Settings))))
     described = stored.DESCRIPTION
     if table is not None:
-        cases, labels, more = stored.with_labels(cases, read_tabular(table), table.name)
+        tabular = read_tabular(table)
+        known = guess(tabular.table, columns, values)
+        show_map(screen, table.name, tabular.table, tabular.understood_as, known)
+        cases, labels, more = stored.with_labels(cases, tabular, table.name, known)
         problems += more
-        described = replace(described, labels=labels or FEMUR_LABELS)
+        described = replace(described, labels=labels)
     if not len(cases):
         raise OsteonError("this site's ingest has stored no image yet")
     for name in ("cohort.parquet", "cohort.csv"):
         write_cohort(cases, out / name, described)
     write_problems(problems, out / "problems.csv")
-    Console().print(f"{len(cases):,} cases in {out / 'cohort.parquet'}; {len(problems):,} remarks", highlight=False)
+    show_problems(screen, problems, f"all are in {out / 'problems.csv'}")
+    screen.print(f"{len(cases):,} cases in {out / 'cohort.parquet'}; {len(problems):,} remarks", highlight=False)
 
 
-def _pair(text: str, example: str) -> tuple[str, str]:
-    first, mark, second = text.partition("=")
-    if not mark:
-        raise OsteonError(f"two words with = between them, for instance {example}")
-    return first.strip(), second.strip()
+def _pairs(texts: list[str] | None, example: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts or []:
+        first, mark, second = text.partition("=")
+        if not mark:
+            raise OsteonError(f"two words with = between them, for instance {example}")
+        pairs[first.strip()] = second.strip()
+    return pairs

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from osteon.bus.wire import Bus
-from osteon.cohort.column_map import guess, labels_of, mapped, not_understood
+from osteon.cohort.column_map import ColumnMap, labels_of, mapped, not_understood
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NotThisDataSet, agreed, table_of
 from osteon.cohort.table import Description, collected, conformed
@@ -21,7 +21,7 @@ __all__ = ["DESCRIPTION", "of_records", "on_the_bus", "with_labels"]
 
 VIEWS = {"AP": "AP", "PA": "AP", "LL": "lateral", "RL": "lateral"}
 DESCRIPTION = Description(
-    "stored", source="osteon.image.deidentified", spacing_rule="as the header tells",
+    "stored", labels=(), source="osteon.image.deidentified", spacing_rule="as the header tells",
     notes=("labels come from a table of one's own", "paths are objects of the site's store"),
 )  # fmt: skip
 
@@ -53,12 +53,11 @@ def of_records(records: Iterable[ImageDeidentified]) -> tuple[pl.DataFrame, list
 
 
 def with_labels(
-    table: pl.DataFrame, tabular: Tabular, name: str
+    table: pl.DataFrame, tabular: Tabular, name: str, known: ColumnMap
 ) -> tuple[pl.DataFrame, tuple[str, ...], list[Problem]]:
-    """The table with what a researcher's table adds, by image id (column `case`) or pseudonym (column `patient`); the
-    labels in it; and what is wrong with it. What the records say counts; what lines of one key do not agree on is left
-    out. Raises NotThisDataSet where neither fits an image."""
-    known = guess(tabular.table)
+    """The table with what a researcher's table adds by a column map, for each image id (column `case`) or pseudonym
+    (column `patient`); the labels that may be in it; and what is wrong with it. What the records say counts; what lines
+    of one key do not agree on is left out. Raises NotThisDataSet where neither fits an image."""
     told = mapped(tabular.table, known)
     for key in ("case", "patient"):
         if key in told.columns and len(set(told[key].drop_nulls()) & set(table[key])):
