@@ -19,6 +19,7 @@ from osteon.cohort.stored_bytes import object_bytes
 from osteon.cohort.table import FEMUR_LABELS, open_cohort, write_cohort
 from osteon.cohort.tabular import read_tabular
 from osteon.contracts.topics import IMAGE_DEIDENTIFIED
+from osteon.imaging.dicom import pixel_spacing_mm
 from osteon.phantom.encoding import encoded
 from osteon.phantom.specimen import specimen
 from osteon.store import MemoryStore
@@ -86,8 +87,9 @@ def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
     for number in range(3):
         dataset = specimen(number, image=number, purpose="test", pitch_mm=2.0).dataset
         ref = store.put("images", encoded(dataset, ExplicitVRLittleEndian), "application/dicom")
-        told = Acquisition(modality="DX", rows=int(dataset.Rows), columns=int(dataset.Columns), row_spacing_mm=0.2,
-                           column_spacing_mm=0.2)  # fmt: skip
+        down, across = pixel_spacing_mm(dataset)
+        told = Acquisition(modality="DX", rows=int(dataset.Rows), columns=int(dataset.Columns), row_spacing_mm=down,
+                           column_spacing_mm=across)  # fmt: skip
         one = ImageDeidentified(image_id=f"{site}-{number}", site=site, patient=f"p{number}", object=ref,
                                 acquisition=told, pixel_sha256=f"{number}" * 64)  # fmt: skip
         publisher.publish(Outgoing(IMAGE_DEIDENTIFIED, one))
