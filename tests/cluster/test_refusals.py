@@ -16,7 +16,7 @@ REFUSED = {
     "site.tokensSecret=half": "site.tokensSecret: the Secret half has no sender, desk. Add it",
     "store.secret=nowhere": "store.secret: there is no Secret nowhere in the namespace",
     "tls.secrets.kafka=half": "tls.secrets.kafka: the Secret half has no tls.crt, tls.key, ca.crt. Add it",
-    "ingest.clientCaSecret=nowhere": "ingest.clientCaSecret: there is no Secret nowhere in the namespace",
+    "ingest.clientCaSecret=nowhere,site.clientSecret=half": "ingest.clientCaSecret: there is no Secret nowhere in the",
     "image.pullSecrets={nowhere}": "image.pullSecrets[0]: there is no Secret nowhere in the namespace",
     "kafka.enabled=false": "kafka.external.servers: name the brokers",
     "kafka.enabled=false,kafka.external.servers=broker:9093,kafka.external.secret=half": "the Secret half has no admin",
