@@ -148,6 +148,14 @@ def test_labels_in_three_languages_are_known_and_one_that_is_not_is_told_unless_
         guess(wrist, label_values={"sprain": "x"})
 
 
+def test_a_mark_of_doubt_or_a_sign_makes_another_label() -> None:
+    doubt, signs = pl.DataFrame({"AFF": ["AFF", "AFF?", "AFF-"]}), pl.DataFrame({"AFF": ["1", "-1", "1?"]})
+    means = {"1": "AFF_complete", "-1": "no_fracture"}
+
+    assert mapped(doubt, guess(doubt))["label"].to_list() == ["AFF_complete", None, None]
+    assert mapped(signs, guess(signs, None, means))["label"].to_list() == ["AFF_complete", "no_fracture", None]
+
+
 def test_names_are_compared_without_accents_capitals_and_marks() -> None:
     assert {plain(name) for name in ("Patient_ID", "patient id", "PatientID", "PATIENT-ID")} == {"patientid"}
 

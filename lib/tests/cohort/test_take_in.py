@@ -94,6 +94,10 @@ def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_bac
         (tmp_path / f"d/{name}").mkdir(parents=True)
         (tmp_path / f"d/{name}/1.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
     uid = dataset.StudyInstanceUID
+    lines = (
+        "Patient ID,Löpnr,MRN,Accession Number,age\nPAT4711,PAT47a,PAT47b,PAT47c,70\nPAT4712,PAT47d,PAT47e,PAT47f,80\n"
+    )
+    (tmp_path / "d/patients.csv").write_text(lines)
 
     for out in ("one", "two", "again"):
         run("import", tmp_path / "d", tmp_path / out, *(("--key", tmp_path / "one.key") if out == "again" else ()))
@@ -103,6 +107,7 @@ def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_bac
     told = one.drop("path").write_csv() + (tmp_path / "shards/shard-000000.tar").read_bytes().decode("latin-1")
     assert "PAT47" not in told
     assert uid not in told
+    assert sorted(one["age"]) == [70, 80]
     assert one.drop("path").equals(again.drop("path"))
     assert not set(one["patient"]) & set(two["patient"])
     key = tmp_path / "one.key"

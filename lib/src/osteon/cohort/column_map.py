@@ -16,7 +16,7 @@ from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import said_yes
 from osteon.cohort.table import FEMUR_LABELS
 from osteon.cohort.values import as_text, days, numbers, spacing, translated
-from osteon.cohort.words import FEMUR_WORDS, NAMES, SIDES, VIEWS, plain, speaks_of_femurs
+from osteon.cohort.words import FEMUR_WORDS, NAMES, SIDES, VIEWS, plain, said, speaks_of_femurs
 from osteon.errors import OsteonError
 
 __all__ = [
@@ -183,11 +183,11 @@ def _labels(table: pl.DataFrame, column: str | None, stated: Mapping[str, str]) 
             raise NoSuchColumn("no column is the label: say which with --map label=…")
         return {}
     values = [str(value) for value in as_text(table[column]).drop_nulls().unique().sort()]
-    means = {plain(theirs): ours for theirs, ours in stated.items()}
-    if unknown := [theirs for theirs in stated if plain(theirs) not in {plain(value) for value in values}]:
+    means = {said(theirs): ours for theirs, ours in stated.items()}
+    if unknown := [theirs for theirs in stated if said(theirs) not in {said(value) for value in values}]:
         raise NoSuchColumn(f"{column} has no value {unknown[0]}; it has {', '.join(values[:30])}")
     is_of_femurs = bool(set(stated.values()) & set(FEMUR_LABELS)) or any(speaks_of_femurs(value) for value in values)
     if not is_of_femurs:
-        return {value: means.get(plain(value), value) for value in values}
-    words = {plain(word): label for label, known in FEMUR_WORDS.items() for word in (label, *known)}
-    return {value: label for value in values if (label := (words | means).get(plain(value)))}
+        return {value: means.get(said(value), value) for value in values}
+    words = {said(word): label for label, known in FEMUR_WORDS.items() for word in (label, *known)}
+    return {value: label for value in values if (label := (words | means).get(said(value)))}

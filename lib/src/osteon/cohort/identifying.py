@@ -1,19 +1,22 @@
-"""Columns that name a person, known by their names or by what stands in them; they never enter a cohort."""
+"""Columns that name a person, known by their names or by what stands in them, never enter a cohort; those with a
+hospital's own numbers enter it only where names are kept."""
 
 import re
 
 import polars as pl
 
+from osteon.cohort.table import SCHEMA
 from osteon.cohort.words import NAMES, plain
 
-__all__ = ["identifies"]
+__all__ = ["identifies", "is_a_number_of_a_person"]
 
 # Columns that name a person, in the same languages.
 IDENTIFYING = ("name", "patientname", "namn", "fornamn", "efternamn", "firstname", "lastname", "surname", "vorname",
                "nachname", "birth", "birthdate", "dateofbirth", "dob", "patientbirthdate", "fodelsedatum",
                "geburtsdatum", "personnummer", "pnr", "ssn", "socialsecuritynumber", "address", "adress", "adresse",
                "phone", "telefon", "email", "epost", "referringphysicianname", "operatorsname")  # fmt: skip
-# Numbers that lead to a person by a hospital's own systems; the patient and the study themselves get pseudonyms.
+# Numbers that lead to a person by a hospital's own systems. DICOM files are matched by them first; and the columns
+# `patient` and `study` themselves get pseudonyms.
 NUMBERS = {
     "mrn", "medicalrecordnumber", "accessionnumber", "accessionno", "sopinstanceuid", "seriesinstanceuid",
     "instanceuid",
@@ -37,3 +40,8 @@ def identifies(column: pl.Series) -> bool:
     if known.dtype not in (pl.String, pl.Int64) or not len(known):
         return False
     return 2 * int(known.cast(pl.String).str.strip_chars().str.contains(PERSONAL_NUMBER).sum()) >= len(known)
+
+
+def is_a_number_of_a_person(name: str) -> bool:
+    """Whether a further column of a cohort by its name holds numbers by which a hospital finds a patient or a study."""
+    return name not in SCHEMA and plain(name) in NUMBERS

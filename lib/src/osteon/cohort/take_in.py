@@ -13,6 +13,7 @@ import polars as pl
 
 from osteon.cohort.boxes import with_boxes
 from osteon.cohort.column_map import ColumnMap, guess
+from osteon.cohort.identifying import is_a_number_of_a_person
 from osteon.cohort.measure import file_bytes, measured
 from osteon.cohort.problem import Problem
 from osteon.cohort.pseudonyms import fingerprint, key_beside, opened_key, with_pseudonyms
@@ -58,7 +59,8 @@ def take_in(
     `columns` maps the schema's names to those of `table`, `label_values` its labels' values to labels. Paths are
     absolute unless both folders are one. A row that breaks a rule of the schema is left out and named. Patients,
     studies and cases get pseudonyms by the key in the file `key`, or in the one beside `out`, which is made where there
-    is none; not with `keeps_names`, and not in published data sets, whose names say nothing. Raises NotThisDataSet,
+    is none, and further columns of such numbers are left out; not with `keeps_names`, and not in published data sets,
+    whose names say nothing. Raises NotThisDataSet,
     NotATable, NoSuchColumn, NotACohort, and OsteonError for a key that is none.
     """
     found = _found(folder, reader, table, columns, label_values, sheet)
@@ -88,6 +90,7 @@ def take_in(
         key_at = key or key_beside(out)
         secret = opened_key(key_at, may_be_made=key is None)
         cases, described = with_pseudonyms(cases, secret), replace(described, keyed_by=fingerprint(secret))
+        cases = cases.drop(name for name in cases.columns if is_a_number_of_a_person(name))
     for name in ("cohort.parquet", "cohort.csv"):
         write_cohort(cases, out / name, described)
     write_problems(problems, out / "problems.csv")

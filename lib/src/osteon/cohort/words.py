@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-__all__ = ["FEMUR_WORDS", "NAMES", "SIDES", "VIEWS", "plain", "speaks_of_femurs"]
+__all__ = ["FEMUR_WORDS", "NAMES", "SIDES", "VIEWS", "plain", "said", "speaks_of_femurs"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {  # English, Swedish, German and the standard's names, as people write them
     "path": ("path", "image path", "filepath", "file path", "file", "filename", "file name", "image", "bild", "fil",
@@ -77,3 +77,11 @@ def plain(name: str) -> str:
     """Letters and digits of a name, small and without accents: `Patient_ID` is `patientid`."""
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[\W_]+", "", ascii_only).lower()
+
+
+def said(label: str) -> str:
+    """A label as it is compared: small, without accents, its words written together. All other marks count: `AFF?` and
+    `AFF-` are no `AFF`, and `-1` is no `1`.
+    """
+    bare = "".join(one for one in unicodedata.normalize("NFKD", label) if not unicodedata.combining(one))
+    return re.sub(r"(?<=[^\W\d_])[\s_,/.(-]+(?=[^\W\d_])", "", bare.strip().rstrip(".)")).lower()

@@ -66,7 +66,7 @@ def import_(
     if opened is not None:
         path, tabular = opened
         known = guess(tabular.table, columns, values)
-        show_map(screen, path.name, tabular.table, tabular.understood_as, known)
+        show_map(screen, path.name, tabular.table, tabular.understood_as, known, keeps_names=as_they_are)
         if not (yes or dry_run) and screen.is_terminal and not typer.confirm("Is that so?", default=True):
             raise typer.Exit(1)
     elif columns or values:

@@ -17,10 +17,18 @@ SHOWN_OF_A_KIND = 5
 SHOWN_LABELS = 20
 
 
-def show_map(screen: Console, name: str, table: "pl.DataFrame", understood_as: str, known: "ColumnMap") -> None:
+def show_map(
+    screen: Console,
+    name: str,
+    table: "pl.DataFrame",
+    understood_as: str,
+    known: "ColumnMap",
+    *,
+    keeps_names: bool = False,
+) -> None:
     """Which column means what, which value of the label column means what, and what is left out or kept."""
     from osteon.cohort.column_map import preview
-    from osteon.cohort.identifying import identifies
+    from osteon.cohort.identifying import identifies, is_a_number_of_a_person
 
     shown = Table(title=f"{name}: {understood_as}, {len(table):,} rows")
     for heading in ("here it is", "in the table", "for instance", "empty"):
@@ -30,7 +38,7 @@ def show_map(screen: Console, name: str, table: "pl.DataFrame", understood_as: s
     screen.print(shown)
     _show_labels(screen, table, known)
     kept = [column for column in table.columns if column not in known.columns.values()]
-    named = [column for column in kept if identifies(table[column])]
+    named = [one for one in kept if identifies(table[one]) or (is_a_number_of_a_person(one) and not keeps_names)]
     kept = [column for column in kept if column not in named]
     if named:
         screen.print(f"left out, since they would name a person: {', '.join(named)}", highlight=False, markup=False)

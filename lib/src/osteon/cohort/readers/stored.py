@@ -10,6 +10,7 @@ import polars as pl
 
 from osteon.bus.wire import Bus
 from osteon.cohort.column_map import ColumnMap, labels_of, mapped, not_understood
+from osteon.cohort.identifying import is_a_number_of_a_person
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NotThisDataSet, agreed, table_of
 from osteon.cohort.table import Description, collected, conformed
@@ -59,6 +60,7 @@ def with_labels(
     (column `patient`); the labels that may be in it; and what is wrong with it. What the records say counts; what lines
     of one key do not agree on is left out. Raises NotThisDataSet where neither fits an image."""
     told = mapped(tabular.table, known)
+    told = told.drop(column for column in told.columns if is_a_number_of_a_person(column))
     for key in ("case", "patient"):
         if key in told.columns and len(set(told[key].drop_nulls()) & set(table[key])):
             break
