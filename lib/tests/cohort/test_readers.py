@@ -34,6 +34,19 @@ def test_a_folder_of_nifti_files_takes_sites_from_the_table_of_subjects(tmp_path
     assert kinds(found) == [("missing", "participants.tsv", 3), ("not-listed", "sub-010/anat/sub-010_T1w.nii.gz", 0)]
 
 
+def test_of_a_subject_in_several_lines_only_what_they_agree_on_is_told_of_its_files(tmp_path: Path) -> None:
+    volume(tmp_path / "sub-01/ses-1/sub-01_ses-1_T1w.nii.gz")
+    volume(tmp_path / "sub-01/ses-2/sub-01_ses-2_T1w.nii.gz", 1)
+    rows = [("participant_id", "site", "diagnosis"), ("sub-01", "Lund", "well"), ("sub-01", "Lund", "ill")]
+    write_csv(tmp_path / "participants.tsv", *rows, separator="\t")
+
+    found = read_data_set(tmp_path)
+
+    assert column(found, "site") == ["Lund", "Lund"]
+    assert column(found, "label") == [None, None]
+    assert kinds(found) == [("twice", "participants.tsv", 3)]
+
+
 def test_masks_in_folders_of_their_own_are_no_cases(tmp_path: Path) -> None:
     for place in ("imagesTr", "labelsTr", "masks"):
         volume(tmp_path / f"{place}/X.nii.gz")

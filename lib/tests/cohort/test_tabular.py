@@ -156,6 +156,15 @@ def test_a_mark_of_doubt_or_a_sign_makes_another_label() -> None:
     assert mapped(signs, guess(signs, None, means))["label"].to_list() == ["AFF_complete", "no_fracture", None]
 
 
+def test_a_table_whose_missing_numbers_are_nan_is_read_like_any_other() -> None:
+    table = pl.DataFrame({"patient": [17.0, float("nan"), 4.0], "AFF": [1.0, 0.0, float("nan")]})
+
+    made = mapped(table, guess(table))
+
+    assert made["patient"].to_list() == ["17", None, "4"]
+    assert made["label"].to_list() == ["1", "0", None]
+
+
 def test_names_are_compared_without_accents_capitals_and_marks() -> None:
     assert {plain(name) for name in ("Patient_ID", "patient id", "PatientID", "PATIENT-ID")} == {"patientid"}
 

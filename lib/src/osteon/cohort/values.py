@@ -16,9 +16,12 @@ BETWEEN = re.compile(r"[\\;x\u00d7*/|\s]|,\s")  # two lengths; a comma between d
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """Values as text without spaces around it; whole numbers without a point."""
-    if column.dtype == pl.Float64 and bool((column.drop_nulls() == column.drop_nulls().round()).all()):
-        column = column.cast(pl.Int64)  # an identifier that came as 17.0
+    """Values as text without spaces around it; whole numbers without a point, and what is no number as null."""
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        known = column.drop_nulls()
+        if bool((known.is_finite() & (known == known.round())).all()):
+            column = column.cast(pl.Int64)  # an identifier that came as 17.0
     return column.cast(pl.String).str.strip_chars()
 
 

@@ -15,7 +15,7 @@ from osteon.cohort.column_map import ColumnMap, guess, labels_of, mapped, not_un
 from osteon.cohort.picture import VOLUMES
 from osteon.cohort.problem import Problem
 from osteon.cohort.readers import manifest
-from osteon.cohort.readers.found import Found, NotThisDataSet, composed, files_below, table_of
+from osteon.cohort.readers.found import Found, NotThisDataSet, agreed, composed, files_below, table_of
 from osteon.cohort.table import SCHEMA, Description
 from osteon.cohort.tabular import Tabular
 
@@ -58,14 +58,22 @@ def with_map(folder: Path, tabular: Tabular, table_name: str, known: ColumnMap) 
         for part in _parts(name):
             by_part.setdefault(part, []).append(name)
     taken: set[str] = set()
-    for line, subject in enumerate(subjects.iter_rows(named=True), tabular.first_line):
-        ids = composed(str(subject["patient"])).lower()
+    told = {row["patient"]: row for row in agreed(subjects, "patient").iter_rows(named=True)}
+    seen: set[str] = set()
+    for line, patient in enumerate(subjects["patient"], tabular.first_line):
+        ids = composed(str(patient)).lower()
         own = by_part.get(ids) or by_part.get(f"sub-{ids}") or []
         if not own:
             problems.append(Problem("missing", table_name, line, "no file has this subject in its path",
                                     "copy the subject's files, or remove the line"))  # fmt: skip
+        elif ids in seen:  # of several visits, perhaps: which line speaks of which file is not known
+            says = "the subject stands in several lines; what differs between them is left out"
+            way_out = "keep one line for each, or name files in a column of the table"
+            problems.append(Problem("twice", table_name, line, says, way_out))
+            continue
+        seen.add(ids)
         taken |= set(own)
-        rows += [{**subject, "case": _case(name), "path": name, "modality": "MR"} for name in own]
+        rows += [{**told[patient], "case": _case(name), "path": name, "modality": "MR"} for name in own]
     problems += [
         Problem("not-listed", name, says=f"{table_name} does not name this subject", way_out="add a line for it")
         for name in sorted(set(files) - taken)
