@@ -133,6 +133,19 @@ def test_a_corrupt_object_is_left_out_and_told(images: tuple[pl.DataFrame, Path]
     assert "named after" in made.first_trouble
 
 
+def test_a_file_that_was_away_is_taken_by_the_next_run(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, folder = images
+    out, away = shelf(str(tmp_path / "out"), MemoryStore), folder / "1.png"
+
+    away.rename(tmp_path / "moved")
+    first = prepare(table.head(3), FolderBytes(folder), out, geometry=SMALL, images_per_shard=2, processes=1)
+    (tmp_path / "moved").rename(away)
+    second = prepare(table.head(3), FolderBytes(folder), out, geometry=SMALL, images_per_shard=2, processes=1)
+
+    assert (first.images, first.left_out) == (2, 1)
+    assert (second.images, second.made, second.left_out) == (3, 1, 0)
+
+
 def test_shards_lie_in_object_storage_just_as_on_disk(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
     table, folder = images
     store = MemoryStore()

@@ -5,7 +5,8 @@
     OUT/index.json          all shards, once all are there
 
 OUT is a folder, or `s3://bucket/prefix`. Which image goes into which shard follows from table, seed and size of shards
-alone; a shard that is there and was made of the same is not made again, so that a run that was ended goes on.
+alone; a shard that is there and was made of the same is not made again, so that a run that was ended goes on. One that
+lacks files that could not be opened is made again.
 A crop is the reference geometry of `osteon.imaging.geometry`; its values are stored linearly between `low` and `high`.
 """
 
@@ -149,7 +150,8 @@ def prepare(
     todo = []
     for number, lot in enumerate(lots):
         note = out.note(f"shard-{number:06d}.json")
-        if note is not None and note.get("made_of") == _digest(lot, geometry):
+        is_made = note is not None and note.get("made_of") == _digest(lot, geometry)
+        if note is not None and is_made and not any(one.get("may_pass") for one in note["left_out"]):
             notes[number] = note
         else:
             todo.append(number)
@@ -244,7 +246,9 @@ class _Work:
                 except (Unreadable, Poison, OSError, ValueError) as error:
                     is_said = isinstance(error, Unreadable | Poison)
                     why = str(error) if is_said else f"can't be read ({type(error).__name__})"
-                    left_out.append({"case": row["case"], "why": why})
+                    # A disk may be away: the next run makes the shard again. What a store says is gone, is gone.
+                    may_pass = isinstance(error, OSError) and "://" not in row["path"]
+                    left_out.append({"case": row["case"], "why": why, "may_pass": may_pass})
                     continue
                 for ending, content in (("png", png), ("json", json.dumps(told).encode())):
                     entry = tarfile.TarInfo(f"{place:06d}.{ending}")  # no time, no owner: the same bytes each time
