@@ -39,7 +39,7 @@ from osteon.phantom.render import planned_sites, render
 from osteon.phantom.sites import Site, sites
 from osteon.statistics.binary import Interval, area_under_curve, area_with_interval
 
-__all__ = ["Found", "ResNet", "measure"]
+__all__ = ["Found", "ResNet", "families_at", "measure", "moved"]
 
 LEARNED = ("phantom-optics", "flat-panel", "northlight")  # the digital families: the commonest in new hospitals
 SIZE = 256  # pixels of 0.4 mm
@@ -114,14 +114,14 @@ class _Block(nn.Module):
 
 def measure(n_patients: int, *, epochs: int, seed: int, cache: Path, n_processes: int = 2) -> Found:
     """Renders, learns and tests. Images are kept in `cache` under a name that follows from their rows and the code."""
-    learned_at = [site for site in sites() if _families(site) <= set(LEARNED)]
+    learned_at = [site for site in sites() if families_at(site) <= set(LEARNED)]
     plan = CohortPlan(preset_named("federated"), planned_sites(learned_at), seed, n_patients)
     rows = [row for row in plan if row.label != "no_fracture"]
     learning = [row for row in rows if row.patient % TESTED]
     testing = [row for row in rows if not row.patient % TESTED and row.image < N_TEST_IMAGES]
-    elsewhere = {family: _moved(testing, family) for family in FAMILIES if family not in LEARNED}
+    elsewhere = {family: moved(testing, family) for family in FAMILIES if family not in LEARNED}
     learned = _images(learning, cache, n_processes)
-    tests = {name: _images(moved, cache, n_processes) for name, moved in {"within": testing, **elsewhere}.items()}
+    tests = {name: _images(one, cache, n_processes) for name, one in {"within": testing, **elsewhere}.items()}
     network = _learned(learned, epochs, seed)
     scores = {name: _logits(network, images) for name, images in tests.items()}
     by_patient = {name: _by_patient(one, tests[name]) for name, one in scores.items()}
@@ -143,13 +143,14 @@ def measure(n_patients: int, *, epochs: int, seed: int, cache: Path, n_processes
     )
 
 
-def _families(site: Site) -> set[str]:
+def families_at(site: Site) -> set[str]:
+    """The families of all that ever stands in a site's rooms."""
     return {one.ap.family for room in site.rooms for one in room.equipment}
 
 
-def _moved(rows: Sequence[Row], family: str) -> list[Row]:
+def moved(rows: Sequence[Row], family: str) -> list[Row]:
     """The same images at hospitals that have nothing but this family, by turns."""
-    there = [site.name for site in sites() if _families(site) == {family}]
+    there = [site.name for site in sites() if families_at(site) == {family}]
     return [replace(row, site=there[row.patient % len(there)], room=0) for row in rows]
 
 
