@@ -145,16 +145,27 @@ def sheet(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="another seed shows other patients")] = 0,
     size: Annotated[str, typer.Option(help="crop or native")] = "crop",
     width: Annotated[int, typer.Option(min=32, help="of a picture, in pixels")] = 176,
+    only: Annotated[
+        str, typer.Option(help="a label: one such patient from the front, at as many sites as asked for")
+    ] = "",
 ) -> None:
     """Draw a contact sheet: four labels in two views, the same patients in the same pose at each site.
 
     Example: osteon cohort sheet sheet.png --sites 6 --seed 3
+
+    One patient at every site: osteon cohort sheet patient.jpg --only AFF_incomplete --sites 72 --width 96
     """
+    from osteon.phantom.patient import LABELS
     from osteon.phantom.render import SIZES, first_sites
-    from osteon.phantom.sheet import contact_sheet
+    from osteon.phantom.sheet import contact_sheet, every_site_sheet
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(first_sites(sites), seed=seed, size=_one_of(size, SIZES, "size"), width=width).save(out)
+    chosen, of = first_sites(sites), _one_of(size, SIZES, "size")
+    if only:
+        picture = every_site_sheet(chosen, _one_of(only, LABELS, "only"), seed=seed, size=of, width=width)
+    else:
+        picture = contact_sheet(chosen, seed=seed, size=of, width=width)
+    picture.save(out)
 
 
 @cohort.command("likeness", no_args_is_help=True)

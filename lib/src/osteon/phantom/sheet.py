@@ -1,4 +1,4 @@
-"""A contact sheet: the same patients at several sites, a row each label and view, a column each site."""
+"""Contact sheets: the same patients at several sites, a row each label and view; or one patient at every site."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,17 +7,18 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
-from osteon.phantom.patient import LABELS, View
+from osteon.phantom.patient import LABELS, Label, View
 from osteon.phantom.plan import Plan, Row
 from osteon.phantom.presets import PRESETS
 from osteon.phantom.probe import tone_of
 from osteon.phantom.render import Size, planned_sites, render
 from osteon.phantom.sites import Site
 
-__all__ = ["contact_sheet", "sheet_rows"]
+__all__ = ["contact_sheet", "every_site_sheet", "sheet_rows"]
 
 VIEWS: tuple[View, ...] = ("AP", "lateral")
 GAP, HEAD, SIDE = 4, 22, 118  # pixels between pictures, above them for the site, beside them for label and view
+PER_ROW = 12  # pictures of one patient
 
 
 def sheet_rows(sites: Sequence[Site], seed: int = 0) -> list[list[Row]]:
@@ -47,6 +48,22 @@ def contact_sheet(sites: Sequence[Site], *, seed: int = 0, size: Size = "crop", 
         for column, one in enumerate(shown):
             sheet.paste(one, (SIDE + column * (width + GAP), top))
         top += height + GAP
+    return sheet
+
+
+def every_site_sheet(
+    sites: Sequence[Site], label: Label, *, seed: int = 0, size: Size = "crop", width: int = 96
+) -> Picture.Image:
+    """One patient of a label from the front, in the same pose at each site, in rows of `PER_ROW`."""
+    row = sheet_rows(sites, seed)[len(VIEWS) * LABELS.index(label)]
+    pictures = [_picture(one, size, width) for one in row]
+    height = max(one.height for one in pictures) + HEAD
+    sheet = Picture.new("L", (PER_ROW * (width + GAP), height * -(-len(pictures) // PER_ROW)), 255)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for number, (one, picture) in enumerate(zip(row, pictures, strict=True)):
+        line, column = divmod(number, PER_ROW)
+        draw.text((column * (width + GAP), line * height + 4), one.site, fill=0, font=font)
+        sheet.paste(picture, (column * (width + GAP), line * height + HEAD))
     return sheet
 
 
