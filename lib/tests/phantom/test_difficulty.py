@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from osteon.phantom.observer import PATCH, SIGNS, channel_outputs, channels, detectability, draw_pair, patches
 from osteon.phantom.probe import features, read_sites
 from osteon.phantom.scanner import AXES
-from osteon.phantom.sheet import contact_sheet, sheet_rows
+from osteon.phantom.sheet import contact_sheet, every_site_sheet, sheet_rows
 from osteon.phantom.sites import sites
 
 BLOB = np.exp(-(np.square(np.mgrid[:PATCH, :PATCH] - (PATCH - 1) / 2).sum(axis=0)) / (2 * 2.5**2)).astype(np.float32)
@@ -82,3 +82,4 @@ def test_a_contact_sheet_shows_each_patient_in_one_pose_at_each_site() -> None:
     assert [(line[0].label, line[0].view) for line in rows][:2] == [("AFF_complete", "AP"), ("AFF_complete", "lateral")]
     assert all(len({(row.patient, row.pose, row.view, row.side) for row in line}) == 1 for line in rows)
     assert contact_sheet(sites()[:1], width=32).width > 32
+    assert np.ptp(np.asarray(every_site_sheet(sites()[:1], "AFF_incomplete", width=32))[22:, :32]) > 100

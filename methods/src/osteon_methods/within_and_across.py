@@ -47,7 +47,7 @@ HELD_OUT = (
     OUTSIDE,
 )  # plates of phosphor, which training might have held, and what lies outside its parameters
 SIZE = 256  # pixels of 0.4 mm
-TESTED = 3  # every third patient tests
+HELD_BACK, TESTED = 3, 6  # every third patient is no one to learn from; every sixth tests
 N_TEST_IMAGES = 2  # of each patient who tests: one from the front, one from the side
 BATCH = 32
 
@@ -121,7 +121,7 @@ def measure(n_patients: int, *, epochs: int, seed: int, cache: Path, n_processes
     learned_at = [site for site in sites() if families_at(site) <= set(LEARNED)]
     plan = CohortPlan(preset_named("federated"), planned_sites(learned_at), seed, n_patients)
     rows = [row for row in plan if row.label != "no_fracture"]
-    learning = [row for row in rows if row.patient % TESTED]
+    learning = [row for row in rows if row.patient % HELD_BACK]
     testing = [row for row in rows if not row.patient % TESTED and row.image < N_TEST_IMAGES]
     elsewhere = {family: moved(testing, family) for family in HELD_OUT}
     learned = _images(learning, cache, n_processes)
@@ -277,7 +277,7 @@ def _drop(
 
 def main(
     out: Annotated[Path, typer.Argument(help="the file to write, .json")],
-    patients: Annotated[int, typer.Option(min=60, help="of the federated mix; every third of them tests")] = 1200,
+    patients: Annotated[int, typer.Option(min=60, help="of the federated mix; every sixth of them tests")] = 1200,
     epochs: Annotated[int, typer.Option(min=1, help="how often each image is seen")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of patients and network")] = 1,
     cache: Annotated[Path, typer.Option(help="where images are kept; safe to delete")] = Path("~/.cache/osteon/across"),
