@@ -1,10 +1,10 @@
 """How hard the digital cohort is for a plain CNN: within the hospitals it learned from, and across to other equipment.
 
 A small ResNet (He et al., CVPR 2016) learns from scratch to tell atypical from typical fractures, from patients of
-hospitals of three scanner families. As in the published study (Zdolsek et al., Acta Orthop 2021;92:394-400: AUC 0.94
-within a hospital) the fracture lies in the middle, in 256 pixels of 0.4 mm. Other patients then test it: at such a
-hospital (within), and in the same poses at hospitals of other families (across), so that patients and fractures
-differ in nothing but the room.
+hospitals of three scanner families. The fracture lies in the middle, in 256 pixels of 0.4 mm, which spares it the
+search. Other patients then test it: at such a hospital (within), and in the same poses at hospitals of other families
+(across), so that patients and fractures differ in nothing but the room. The published AUC within hospitals is 0.94
+(Zdolsek et al., Acta Orthop 2021, 10.1080/17453674.2021.1891512).
 
     python -m osteon_methods.within_and_across found.json --patients 1200
 
