@@ -53,7 +53,7 @@ def import_(
     Knows MURA, FracAtlas, GRAZPEDWRI-DX, BraTS, FeTS and MAMA-MIA by their layout; takes any folder of DICOM, PNG,
     TIFF, JPEG or NIfTI with a table. Columns are guessed by their names and shown first; --map corrects a guess.
     OUT gets cohort.parquet, cohort.csv and problems.csv. Patients, studies and cases of a folder of your own get
-    pseudonyms by a key, which lies beside OUT and leads back to them: keep it.
+    pseudonyms by a key, which lies beside OUT: keep it, and keep it at home.
 
     Example: osteon cohort import ~/femurs cohorts/mine --table ~/femurs/patients.xlsx --map site=klinik --spacing 0.14
     """
