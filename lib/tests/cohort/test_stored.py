@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from osteon.bus import connect
+from osteon.bus import Bus, connect
 from osteon.bus.memory import MemoryBus
 from osteon.bus.record import Outgoing
 from osteon.cohort.column_map import guess
@@ -18,13 +18,13 @@ from osteon.cohort.readers.stored import of_records, on_the_bus, with_labels
 from osteon.cohort.stored_bytes import object_bytes
 from osteon.cohort.table import FEMUR_LABELS, open_cohort, write_cohort
 from osteon.cohort.tabular import read_tabular
-from osteon.contracts.topics import IMAGE_DEIDENTIFIED
+from osteon.contracts.topics import IMAGE_DEIDENTIFIED, IMAGE_KNOWN
 from osteon.imaging.dicom import pixel_spacing_mm
 from osteon.phantom.encoding import encoded
 from osteon.phantom.specimen import specimen
 from osteon.store import MemoryStore
 from osteon.store import connect as connect_to_store
-from osteon.v1.image_pb2 import Acquisition, ImageDeidentified
+from osteon.v1.image_pb2 import Acquisition, ImageDeidentified, ImageKnown
 
 from .written import run
 
@@ -44,12 +44,20 @@ def record(image: str, patient: str, same_pixels_as: str = "") -> ImageDeidentif
                              pixel_sha256="a" * 64, same_pixels_as=same_pixels_as)  # fmt: skip
 
 
-def test_records_on_the_bus_become_rows_by_their_latest_word() -> None:
-    bus = MemoryBus()
-    bus.provision([IMAGE_DEIDENTIFIED])
+def publish(bus: Bus, *records: ImageDeidentified) -> None:
+    """As accept does: with each record goes what it knows of the image."""
     publisher = bus.publisher()
-    for one in (record("i1", "p1"), record("i2", ""), record("i1", "p1", same_pixels_as="i2")):
+    for one in records:
         publisher.publish(Outgoing(IMAGE_DEIDENTIFIED, one))
+        publisher.publish(Outgoing(IMAGE_KNOWN, ImageKnown(image_id=one.image_id, patient=one.patient)))
+    publisher.close()
+
+
+def test_records_on_the_bus_become_rows_by_their_latest_word_and_forgotten_images_none() -> None:
+    bus = MemoryBus()
+    bus.provision([IMAGE_DEIDENTIFIED, IMAGE_KNOWN])
+    publish(bus, record("i1", "p1"), record("i2", ""), record("i1", "p1", same_pixels_as="i2"), record("i3", "p3"))
+    bus.publisher().publish(Outgoing(IMAGE_KNOWN, ImageKnown(image_id="i3"), removes=True))
 
     table, problems = of_records(on_the_bus(bus))
 
@@ -82,8 +90,7 @@ def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
     store = connect_to_store(seaweedfs.endpoint, seaweedfs.access_key, seaweedfs.secret_key)
     site = uuid.uuid4().hex  # the broker is shared
     bus = connect(kafka)
-    bus.provision([IMAGE_DEIDENTIFIED])
-    publisher = bus.publisher()
+    bus.provision([IMAGE_DEIDENTIFIED, IMAGE_KNOWN])
     for number in range(3):
         dataset = specimen(number, image=number, purpose="test", pitch_mm=2.0).dataset
         ref = store.put("images", encoded(dataset, ExplicitVRLittleEndian), "application/dicom")
@@ -92,7 +99,7 @@ def test_a_cohort_of_stored_images_is_checked_and_prepared_in_the_store_itself(
                            column_spacing_mm=across)  # fmt: skip
         one = ImageDeidentified(image_id=f"{site}-{number}", site=site, patient=f"p{number}", object=ref,
                                 acquisition=told, pixel_sha256=f"{number}" * 64)  # fmt: skip
-        publisher.publish(Outgoing(IMAGE_DEIDENTIFIED, one))
+        publish(bus, one)
     monkeypatch.setenv("OSTEON_KAFKA_SERVERS", kafka)
     monkeypatch.setenv("OSTEON_STORE_ENDPOINT", seaweedfs.endpoint)
     monkeypatch.setenv("OSTEON_STORE_ACCESS_KEY", seaweedfs.access_key)

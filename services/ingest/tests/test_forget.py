@@ -17,6 +17,7 @@ import pytest
 from pydicom import Dataset
 
 from osteon.bus import MemoryBus, Outgoing, Stage, connect
+from osteon.cohort.readers.stored import on_the_bus
 from osteon.contracts import ImageDeidentified, ImageHarmonized
 from osteon.contracts.topics import (
     IMAGE_DEIDENTIFIED,
@@ -224,6 +225,7 @@ def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
         assert len([one for one in hers if one[0] == "inbox"]) == 3
         assert len([one for one in hers if one[0] == "harmonized"]) == 2
         assert not his & hers
+        usable = {one.image_id for one in on_the_bus(site.bus)}
 
         places = site.forget(HERS, KEYS)
 
@@ -236,6 +238,10 @@ def _check_forgetting(site: Site, new_radiograph: Make, as_file: Write) -> None:
         assert " by 2" in places[IMAGE_DEIDENTIFIED.name].outcome
         assert not any(site.find(HERS, KEYS).objects.values())
         assert not site.find(HIS, KEYS).is_empty
+        still_usable = {one.image_id for one in on_the_bus(site.bus)}  # by `osteon cohort from-store`
+        assert image_id(KEYS, first.SOPInstanceUID) in usable - still_usable
+        assert len(usable - still_usable) == 2
+        assert still_usable
 
         site.send(as_file(first), first.SOPInstanceUID, KEYS)  # which would be a duplicate of what is remembered
         (again,) = site.find(HERS, KEYS).objects["images"]

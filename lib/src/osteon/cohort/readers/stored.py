@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
+from osteon.bus.record import Record
 from osteon.bus.wire import Bus
 from osteon.cohort.column_map import ColumnMap, labels_of, mapped, not_understood
 from osteon.cohort.identifying import is_a_number_of_a_person
@@ -15,7 +16,7 @@ from osteon.cohort.problem import Problem
 from osteon.cohort.readers.found import NotThisDataSet, agreed, table_of
 from osteon.cohort.table import Description, collected, conformed
 from osteon.cohort.tabular import Tabular
-from osteon.contracts.topics import IMAGE_DEIDENTIFIED
+from osteon.contracts.topics import IMAGE_DEIDENTIFIED, IMAGE_KNOWN, Topic
 from osteon.v1.image_pb2 import ImageDeidentified
 
 __all__ = ["DESCRIPTION", "of_records", "on_the_bus", "with_labels"]
@@ -28,11 +29,25 @@ DESCRIPTION = Description(
 
 
 def on_the_bus(bus: Bus) -> Iterator[ImageDeidentified]:
-    """All records that are committed now, oldest first, one by one. Raises Passing."""
-    tail = bus.tail(IMAGE_DEIDENTIFIED)
+    """All records that are committed now, oldest first, one by one, but for those of images that ingest no longer
+    knows: Kafka keeps a forgotten patient's records until they are too old. Raises Passing.
+    """
+    known: set[bytes] = set()
+    for record in _committed(bus, IMAGE_KNOWN):
+        (known.discard if record.value is None else known.add)(record.key)
+    for record in _committed(bus, IMAGE_DEIDENTIFIED):
+        if record.value is None:
+            continue
+        image = ImageDeidentified.FromString(record.value)
+        if image.image_id.encode() in known:
+            yield image
+
+
+def _committed(bus: Bus, topic: Topic) -> Iterator[Record]:
+    tail = bus.tail(topic)
     try:
         while more := tail.more():
-            yield from (ImageDeidentified.FromString(record.value) for record in more if record.value)
+            yield from more
     finally:
         tail.close()
 
