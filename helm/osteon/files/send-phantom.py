@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,16 @@ def send_by_stow(dataset: Dataset) -> None:
 
 
 def outcome(image: str) -> dict[str, Any] | None:
-    """What the console knows of an image that has an outcome; None where it has none yet."""
+    """What the console knows of an image that has an outcome; None where it has none yet, or the console is away."""
     try:
         known = ask(f"{CONSOLE}/api/images/{image}", os.environ["CONSOLE_TOKEN"], CONSOLE_TLS)
     except urllib.error.HTTPError as error:
-        if error.code != 404:  # the console has not read of it yet
+        if error.code != 404 and error.code < 500:  # 404: the console has not read of it yet
             sys.exit(f"{CONSOLE} answered {error.code}")
+        return None
+    except (OSError, HTTPException, ValueError) as error:  # it starts anew, and an answer may end half-way
+        if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+            sys.exit(f"{CONSOLE} shows a certificate that {os.environ['CONSOLE_CA']} does not vouch for")
         return None
     return known if known["state"] in ("classified", "set-aside", "dead-letter") else None
 
@@ -111,4 +116,5 @@ def main() -> None:
         sys.exit("a phantom was not classified")
 
 
-main()
+if __name__ == "__main__":
+    main()
