@@ -119,6 +119,20 @@ def test_of_copies_one_with_a_label_is_taken_and_none_where_labels_contradict_ea
     assert (made.images, made.copies, made.contradicted) == (1, 0, 2)
 
 
+def test_of_a_larger_run_before_no_shard_is_left(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
+    table, folder = images
+    store, names = MemoryStore(), {"shard-000000.tar", "shard-000000.json", "index.json"}
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.tar").write_bytes(b"another one's")
+
+    for out in (shelf(str(tmp_path / "out"), MemoryStore), Shelf(store=store, bucket="images", prefix="shards/")):
+        for rows in (table.head(5), table.head(2)):
+            prepare(rows, FolderBytes(folder), out, geometry=SMALL, images_per_shard=2, processes=1)
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"mine.tar"}
+    assert {one.key for one in store.list("images")} == {f"shards/{name}" for name in names}
+
+
 def test_a_corrupt_object_is_left_out_and_told(images: tuple[pl.DataFrame, Path], tmp_path: Path) -> None:
     table, folder = images
 

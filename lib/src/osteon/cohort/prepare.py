@@ -6,7 +6,7 @@
 
 OUT is a folder, or `s3://bucket/prefix`. Which image goes into which shard follows from table, seed and size of shards
 alone; a shard that is there and was made of the same is not made again, so that a run that was ended goes on. One that
-lacks files that could not be opened is made again.
+lacks files that could not be opened is made again, and those of an earlier, larger run are removed.
 A crop is the reference geometry of `osteon.imaging.geometry`; its values are stored linearly between `low` and `high`.
 """
 
@@ -15,6 +15,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -31,6 +32,7 @@ import polars as pl
 from osteon.cohort.measure import Bytes
 from osteon.cohort.picture import Unreadable, image_of
 from osteon.cohort.stored_bytes import FolderBytes
+from osteon.contracts import ObjectRef
 from osteon.errors import OsteonError, Poison
 from osteon.imaging.geometry import Geometry, to_reference
 from osteon.store import Store
@@ -79,6 +81,21 @@ class Shelf:
             return
         self.put(name, finished.read_bytes(), media_type)
         finished.unlink()
+
+    def names(self, beginning: str) -> list[str]:
+        """Of all that lies there what begins so."""
+        if self.folder is not None:
+            return [path.name for path in self.folder.glob(f"{beginning}*")]
+        assert self.store is not None
+        return [one.key.removeprefix(self.prefix) for one in self.store.list(self.bucket, self.prefix + beginning)]
+
+    def remove(self, name: str) -> None:
+        """What was put under a name; safe to repeat."""
+        if self.store is not None:
+            self.store.delete(ObjectRef(bucket=self.bucket, key=self.prefix + name))
+            return
+        assert self.folder is not None
+        (self.folder / name).unlink(missing_ok=True)
 
     def note(self, name: str) -> dict[str, Any] | None:
         """The JSON that was put under a name, if it is there."""
@@ -137,7 +154,8 @@ def prepare(
 
     Of images with the same pixels the first by name is taken that has a label, and none where their labels differ. What
     can't be read is left out and told in its shard's note. A shard is written to disk as it is made; on its way to a
-    store one at a time is in memory. `read` runs in other processes where it is a `FolderBytes`, else in threads.
+    store one at a time is in memory. Shards that an earlier run of more images left there are removed: a loader takes
+    all that lie there. `read` runs in other processes where it is a `FolderBytes`, else in threads.
     Raises OsteonError where there is nothing to prepare.
     """
     geometry = geometry or Geometry()
@@ -164,6 +182,7 @@ def prepare(
             notes[number] = note
             done += len(lots[number])
             progress(done, len(wanted))
+    _remove_beyond(len(lots), out)
     listed = [{"name": f"{_name(number)}.tar", **{key: notes[number][key] for key in ("sha256", "images", "bytes")}}
               for number in sorted(notes)]  # fmt: skip
     troubles = [one["why"] for number in sorted(notes) for one in notes[number]["left_out"]]
@@ -189,6 +208,13 @@ def _wanted(table: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, int, int]:
     drawn = [hashlib.sha256(f"{seed}/{case}".encode()).hexdigest() for case in firsts["case"]]
     firsts = firsts.with_columns(_drawn=pl.Series(drawn, dtype=pl.String)).sort("_drawn").drop("_drawn")
     return firsts, len(sound) - len(firsts), len(rows) - len(sound)
+
+
+def _remove_beyond(n_shards: int, out: Shelf) -> None:
+    """Removes shards with a number of `n_shards` or more, and their notes."""
+    numbered = {name: re.fullmatch(r"shard-(\d{6,})\.(tar|json)", name) for name in out.names("shard-")}
+    for name in sorted(name for name, parts in numbered.items() if parts and int(parts[1]) >= n_shards):
+        out.remove(name)
 
 
 def _name(number: int) -> str:
