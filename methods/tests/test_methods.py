@@ -20,7 +20,7 @@ from osteon_methods.classify import cnn
 from osteon_methods.harmonize import nyul
 from osteon_methods.methods import METHODS, method
 
-TINY = Geometry(0.5, 96, 64)
+TINY = Geometry(0.5, 96, 192)
 COHORT = Cohort("0" * 64, "a test")
 MODELS = Path(__file__).parents[2] / "models"
 Images = npt.NDArray[np.float32]
@@ -29,9 +29,9 @@ Images = npt.NDArray[np.float32]
 def images(n: int, *, seed: int = 0) -> Images:
     """Smooth blobs on a dark ground, (n, 1, rows, columns), in units of a detector."""
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[-1:1:96j, -1:1:64j]
+    rows, columns = np.mgrid[-1:1:96j, -1:1:192j]
     blobs = [np.exp(-((rows - rng.uniform(-0.5, 0.5)) ** 2 + columns**2) / rng.uniform(0.1, 0.5)) for _ in range(n)]
-    noisy = np.stack(blobs) * 3000 + 200 + rng.normal(0, 20, (n, 96, 64))
+    noisy = np.stack(blobs) * 3000 + 200 + rng.normal(0, 20, (n, 96, 192))
     return np.asarray(noisy[:, None], dtype=np.float32)
 
 
@@ -41,7 +41,7 @@ def tiny(name: str) -> tuple[nn.Module, Card, Images]:
         network = nyul.learn((image[0] for image in images(6)), nyul.Config())
         return network, nyul.card(COHORT, TINY, seed=0, command="", trained_on=""), images(2, seed=1)
     with seeded(0):
-        classifier = cnn.Cnn(cnn.Config(planes=(4, 8)))
+        classifier = cnn.Cnn(cnn.Config(planes=(4, 8), seeking=(4, 4, 8)))
     card = cnn.card(COHORT, TINY, Calibration(), 0.5, seed=0, command="", trained_on="")
     return classifier, card, images(2, seed=1) / np.float32(4000)
 
@@ -110,12 +110,13 @@ def test_the_classifier_learns_one_batch_by_heart() -> None:
     target = torch.arange(8) % 2 == 0
     inputs[target, :, 60:68, 30:98] += 0.7  # lies
     inputs[~target, :, 30:98, 60:68] += 0.7  # stands
+    strips, place = torch.rand((8, 1, 48, 96)), torch.arange(8)
     with seeded(0) as generator:
-        network = cnn.Cnn(cnn.Config(planes=(8, 16)))
+        network = cnn.Cnn(cnn.Config(planes=(8, 16), seeking=(4, 4, 8)))
         fit(
             network,
             cnn.training_step,
-            TensorDataset(inputs, target),
+            TensorDataset(strips, place, inputs, target),
             Plan(epochs=50, batch_size=8, learning_rate=2e-2),
             generator=generator,
         )
@@ -126,26 +127,51 @@ def test_the_classifier_learns_one_batch_by_heart() -> None:
     assert torch.equal(called, target)
 
 
-def test_the_classifier_looks_where_the_shaft_is_broken() -> None:
-    image = torch.zeros((1, 1, 640, 384))
-    image[:, :, :, 170:214] = 0.8  # a shaft
-    image[:, :, 400:404, 170:214] = 0.4  # and its fracture
+def test_the_classifier_learns_where_a_shaft_is_broken_and_reads_there() -> None:
+    images = torch.zeros((8, 1, 192, 240))
+    images[:, :, :, 90:134] = 0.8  # a shaft
+    row, column = torch.arange(8) * 16.0 + 24, torch.full((8,), 112.0)
+    for image, middle in zip(images, row.int().tolist(), strict=True):
+        image[:, middle - 2 : middle + 2, 90:134] = 0.3  # and its fracture
+    place = cnn.places(row, column, 240)
+    windows = cnn.window(images, row.long(), column.long())
+    with seeded(0) as generator:
+        network = cnn.Cnn(cnn.Config(planes=(4, 8), seeking=(8, 8, 16)))
+        cases = TensorDataset(cnn.strip(images), place, windows, torch.arange(8) % 2 == 0)
+        fit(network, cnn.training_step, cases, Plan(60, 8, 2e-2), generator=generator)
 
-    window = cnn.look(image)
+    with torch.no_grad():
+        found = network.seek(cnn.strip(images)).argmax(1)
 
-    assert window.shape == (1, 1, cnn.WINDOW_PIXELS, cnn.WINDOW_PIXELS)
-    broken = (window[0, 0] == 0.4).any(1).nonzero()
-    assert broken.numel() == 4
-    assert 32 <= broken.min() < broken.max() <= 96
+    assert torch.equal(found // 12, place // 12)
+    assert (windows[:, 0, 62:66, 42:86] == windows.new_tensor(0.3)).all()
+
+
+def test_a_fracture_that_the_strip_does_not_show_has_no_place() -> None:
+    row, column = torch.tensor([10.0, 10.0, torch.nan]), torch.tensor([120.0, 23.0, torch.nan])
+
+    assert cnn.places(row, column, 240).tolist() == [6, cnn.NOWHERE, cnn.NOWHERE]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mirrored_strip_has_its_fracture_at_the_mirrored_place(seed: int) -> None:
+    strips, place = torch.zeros((2, 1, 96, 96)), torch.tensor([17, 100])
+    for strip, number in zip(strips, place.tolist(), strict=True):
+        strip[0, number // 12 * 8, number % 12 * 8] = strip[0, number // 12 * 8 + 7, number % 12 * 8 + 7] = 1
+
+    turned, to = cnn.mirrored(strips, place, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(nn.functional.max_pool2d(turned, 8).flatten(1).argmax(1), to)
 
 
 def test_the_same_seed_gives_the_same_classifier() -> None:
     weights = []
     for _ in range(2):
         with seeded(3) as generator:
-            network = cnn.Cnn(cnn.Config(planes=(4, 8)))
+            network = cnn.Cnn(cnn.Config(planes=(4, 8), seeking=(4, 4, 8)))
             inputs = torch.rand((4, 1, 128, 128), generator=generator)
-            cases = TensorDataset(inputs, torch.arange(4) % 2 == 0)
+            strips, place = torch.rand((4, 1, 48, 96), generator=generator), torch.arange(4)
+            cases = TensorDataset(strips, place, inputs, torch.arange(4) % 2 == 0)
             fit(network, cnn.training_step, cases, Plan(2, 2, 1e-3), generator=generator)
         weights.append(network.score.weight.detach().clone())
 
@@ -195,7 +221,7 @@ def test_a_blank_image_stays_finite() -> None:
     network = nyul.learn((image[0] for image in images(6)), nyul.Config())
 
     with torch.no_grad():
-        output = network(torch.full((2, 1, 96, 64), 5.0))
+        output = network(torch.full((2, 1, 96, 192), 5.0))
 
     assert torch.isfinite(output).all()
 

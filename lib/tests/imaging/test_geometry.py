@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osteon.imaging.dicom import read_image
-from osteon.imaging.geometry import CONFIDENT, Geometry, block_mean, long_axis, to_reference
+from osteon.imaging.geometry import CONFIDENT, Geometry, block_mean, long_axis, place_in_reference, to_reference
 from osteon.imaging.image import Image
 from osteon.phantom.population import View
 from osteon.phantom.specimen import specimen
@@ -66,6 +66,17 @@ def test_what_is_upright_and_has_the_spacing_is_only_cut() -> None:
     image = limb(0, size_mm=(320, 192))
 
     np.testing.assert_allclose(to_reference(image, GEOMETRY).pixels, image.pixels, atol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 80])
+def test_a_place_is_told_where_the_reference_shows_it(angle: float) -> None:
+    image = limb(angle)
+    image.pixels[297:303, 357:363] = 9  # 150 and 180 mm from the corner
+
+    row, column = place_in_reference(image, GEOMETRY, (150.0, 180.0))
+
+    rows, columns = np.nonzero(to_reference(image, GEOMETRY).pixels > 5)
+    assert (rows.mean(), columns.mean()) == pytest.approx((row, column), abs=1)
 
 
 def test_a_fine_pattern_is_averaged_and_not_aliased() -> None:

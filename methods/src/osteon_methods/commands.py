@@ -39,7 +39,7 @@ def _classifier() -> None:
 
 @harmonizer.command("train")
 def train_a_harmonizer(out: Out, seed: Seed = 0, cache: Cache = default_cache()) -> None:  # noqa: B008
-    """Learn landmarks of intensity (Nyúl and Udupa) from digital patients of all sites. About a minute.
+    """Learn landmarks of intensity (Nyúl and Udupa) from digital patients of six sites. Less than a minute.
 
     Example: osteon harmonizer train --out models/nyul --seed 0
     """
@@ -53,10 +53,10 @@ def train_a_classifier(
     out: Out,
     harmonizer: Harmonizer = Path("models/nyul"),
     seed: Seed = 0,
-    epochs: Annotated[int, typer.Option(help="How often each patient is seen.")] = 60,
+    epochs: Annotated[int, typer.Option(help="How often each image is seen.")] = 24,
     cache: Cache = default_cache(),  # noqa: B008
 ) -> None:
-    """Train, calibrate and test a small CNN on digital patients. About ten minutes on two cores.
+    """Train, calibrate and test a small CNN on digital patients. About half an hour on two cores.
 
     Example: osteon classifier train --out models/cnn --harmonizer models/nyul --seed 0
     """
@@ -74,7 +74,7 @@ def evaluate_a_classifier(
     classifier: Classifier = Path("models/cnn"),
     harmonizer: Harmonizer = Path("models/nyul"),
     seed: Seed = 0,
-    patients: Annotated[int, typer.Option(help="How many test patients.", min=24)] = 300,
+    patients: Annotated[int, typer.Option(help="How many test patients.", min=24)] = 96,
     cache: Cache = default_cache(),  # noqa: B008
 ) -> None:
     """Measure a model folder on digital test patients, by ONNX Runtime.

@@ -36,12 +36,12 @@ BATCH = 16  # images that go through a network at once where nothing is learned;
 
 @dataclass(frozen=True)
 class Sizes:
-    """Patients for each purpose, two images each, half of them atypical."""
+    """Patients for each purpose, two images each on average, half of them atypical."""
 
-    harmonizer: int = 48
-    fit: int = 600
-    calibrate: int = 120
-    test: int = 240
+    harmonizer: int = 24
+    fit: int = 480
+    calibrate: int = 48
+    test: int = 96
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,10 @@ def train_classifier(
     images = _harmonized(radiographs, harmonizer)
     with seeded(seed) as generator:
         network = cnn.Cnn(cnn.Config())
-        windows = torch.cat([cnn.look(torch.from_numpy(one.astype(np.float32))) for one in _batches(images)])
-        cases = TensorDataset(windows, torch.from_numpy(radiographs.is_atypical))
         fit(
             network,
             cnn.training_step,
-            cases,
+            _cases(images, radiographs),
             plan,
             generator=generator,
             progress=lambda done, total, loss: progress(f"training, loss {loss:.3f}", done, total),
@@ -171,6 +169,21 @@ def _harmonized(radiographs: Rendered, harmonizer: Path) -> npt.NDArray[np.float
     run = run_onnx((harmonizer / "model.onnx").read_bytes(), card)
     batches = _batches(radiographs.images[:, None])
     return np.concatenate([run({"image": one.astype(np.float32)})["harmonized"].astype(np.float16) for one in batches])
+
+
+def _cases(images: npt.NDArray[np.float16], radiographs: Rendered) -> TensorDataset:
+    """What the classifier learns from: images whose strip shows the fracture."""
+    row, column = torch.from_numpy(radiographs.place).T
+    place = cnn.places(row, column, images.shape[3])
+    strips, windows = [], []
+    for number in (place != cnn.NOWHERE).nonzero().flatten().tolist():
+        one = torch.from_numpy(images[number : number + 1].astype(np.float32))
+        here = slice(number, number + 1)
+        strips.append(cnn.strip(one).half())
+        windows.append(cnn.window(one, row[here].long(), column[here].long()).half())
+    shown = place != cnn.NOWHERE
+    is_atypical = torch.from_numpy(radiographs.is_atypical)[shown]
+    return TensorDataset(torch.cat(strips), place[shown], torch.cat(windows), is_atypical)
 
 
 def _logits(network: nn.Module, images: npt.NDArray[np.float16]) -> npt.NDArray[np.float64]:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from osteon import imaging, phantom
 from osteon.imaging.dicom import read_image
-from osteon.imaging.geometry import Geometry, to_reference
+from osteon.imaging.geometry import Geometry, place_in_reference, to_reference
+from osteon.imaging.image import Image
 from osteon.phantom.plan import Plan, Row
 from osteon.phantom.presets import Preset
 from osteon.phantom.render import first_sites, planned_sites, render
@@ -34,19 +35,22 @@ BLOCK = 24
 @dataclass(frozen=True)
 class Rendered:
     """`images` float16 (row, rows, columns), each scaled to [0, 1] by its own ends, which no method may rely on;
-    `is_atypical`, `patient` and `site` (row,) belong to them."""
+    `is_atypical`, `patient` and `site` (row,) belong to them, and `place` (row, 2): the row and column of the
+    fracture's middle in pixels, NaN where the image does not show it."""
 
     images: npt.NDArray[np.float16]
     is_atypical: npt.NDArray[np.bool_]
     patient: npt.NDArray[np.int64]
     site: npt.NDArray[np.str_]
+    place: npt.NDArray[np.float32]
 
 
 def plan_for(purpose: str, seed: int, n_patients: int) -> tuple[Row, ...]:
-    """Two images, one from the front and one from the side, of each of `n_patients`, a multiple of 24.
+    """Images of `n_patients`, a multiple of 24: two a patient on average, the first from the front, the second from the
+    side.
 
-    Half of the patients have an atypical fracture, a fifth of these an incomplete one; the others have a typical one.
-    They are spread evenly over the sites of the demonstration.
+    Half of the patients have an atypical fracture, a sixth of these an incomplete one; the others have a typical one.
+    Each of the sites of the demonstration is as likely for a patient as the others.
     """
     sites = tuple(replace(site, share=1.0) for site in planned_sites(first_sites(DEMO_SITES)))
     labels = {"AFF_complete": 10, "AFF_incomplete": 2, "typical_fracture": 12}
@@ -72,31 +76,46 @@ def rendered(
     `progress` is called with (images done, images in all).
     """
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{rows_digest(rows)[:16]}-{_recipe_digest()[:16]}.npy"
+    path = cache / f"{rows_digest(rows)[:16]}-{_recipe_digest()[:16]}.npz"
     if not path.exists():
-        images = []
+        images, places = [], []
         with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
-            for image in pool.map(_reference_image, rows, chunksize=8):
+            for image, place in pool.map(_reference_image, rows, chunksize=8):
                 images.append(image)
+                places.append(place)
                 if progress is not None:
                     progress(len(images), len(rows))
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, np.stack(images))
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, images=np.stack(images), place=np.array(places, dtype=np.float32))
         partial.rename(path)
+    kept = np.load(path)
     return Rendered(
-        images=np.load(path),
+        images=kept["images"],
         is_atypical=np.array([row.label.startswith("AFF") for row in rows]),
         patient=np.array([row.patient for row in rows], dtype=np.int64),
         site=np.array([row.site for row in rows]),
+        place=kept["place"],
     )
 
 
-def _reference_image(row: Row) -> npt.NDArray[np.float16]:
-    """One image as the harmonizer gets it, but for its units: float16 holds them only between 0 and 1."""
-    dataset = render(row, "native", pitch_mm=PITCH_MM).dataset
-    pixels = to_reference(read_image(dataset), Geometry()).pixels
+def _reference_image(row: Row) -> tuple[npt.NDArray[np.float16], tuple[float, float]]:
+    """One image as the harmonizer gets it, but for its units: float16 holds them only between 0 and 1; and the place
+    of its fracture."""
+    made = render(row, "native", pitch_mm=PITCH_MM)
+    image = read_image(made.dataset)
+    pixels = to_reference(image, Geometry()).pixels
     low, high = float(pixels.min()), float(pixels.max())
-    return ((pixels - low) / (high - low)).astype(np.float16)
+    return ((pixels - low) / (high - low)).astype(np.float16), _place(image, made.truth.fracture)
+
+
+def _place(image: Image, fracture: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """The middle of a mask over the image's field, in pixels of the reference geometry."""
+    if not fracture.any():
+        return np.nan, np.nan
+    middle = [float(where.mean() + 0.5) / n for where, n in zip(fracture.nonzero(), fracture.shape, strict=True)]
+    row, column = place_in_reference(image, Geometry(), (middle[0] * image.size_mm[0], middle[1] * image.size_mm[1]))
+    is_inside = 0 <= row < Geometry().rows and 0 <= column < Geometry().columns
+    return (row, column) if is_inside else (np.nan, np.nan)
 
 
 def _recipe_digest() -> str:

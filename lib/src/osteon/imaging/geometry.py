@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from osteon.imaging.image import Image
 
-__all__ = ["Axis", "Geometry", "block_mean", "long_axis", "to_reference"]
+__all__ = ["Axis", "Geometry", "block_mean", "long_axis", "place_in_reference", "to_reference"]
 
 Pixels = npt.NDArray[np.float32]
 
@@ -57,14 +57,10 @@ def to_reference(image: Image, geometry: Geometry) -> Image:
     the shape and spacing of `geometry` and the same linear units.
     """
     # 1. Anti-alias: average whole blocks as long as they stay finer than the target.
-    factors = [max(1, int(geometry.spacing_mm / spacing)) for spacing in image.spacing_mm]
-    fine = block_mean(image, (factors[0], factors[1]))
+    fine = _averaged(image, geometry)
     # 2. Find the bone.
-    axis = long_axis(fine)
-    angle = axis.angle if axis.coherence >= CONFIDENT else 0.0
+    rotation, center_mm = _window(fine, geometry)
     # 3. One affine map takes each reference pixel, in mm from the grid's center, to a place in the image.
-    rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    center_mm = _window_center_mm(fine, geometry, rotation, np.array(axis.center_mm))
     spacing = np.array(fine.spacing_mm)
     matrix = rotation * geometry.spacing_mm / spacing[:, None]
     grid_center = (np.array([geometry.rows, geometry.columns]) - 1) / 2
@@ -79,6 +75,17 @@ def to_reference(image: Image, geometry: Geometry) -> Image:
         cval=float(fine.pixels.min()),
     )
     return Image(pixels, (geometry.spacing_mm, geometry.spacing_mm))
+
+
+def place_in_reference(image: Image, geometry: Geometry, place_mm: tuple[float, float]) -> tuple[float, float]:
+    """Where `to_reference` puts a place of `image`: (row, column) in pixels of the result, which may lie outside it.
+
+    `place_mm` is (row, column) from the image's top left corner.
+    """
+    rotation, center_mm = _window(_averaged(image, geometry), geometry)
+    grid_center = (np.array([geometry.rows, geometry.columns]) - 1) / 2
+    row, column = grid_center + rotation.T @ (np.array(place_mm) - center_mm) / geometry.spacing_mm
+    return float(row), float(column)
 
 
 def long_axis(image: Image) -> Axis:
@@ -144,6 +151,19 @@ def _inside_field(coarse: Image) -> npt.NDArray[np.bool_]:
     black = np.pad(coarse.pixels <= low + BLACK * (high - low), 1, constant_values=True)
     distances_mm: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~black, sampling=coarse.spacing_mm)
     return np.asarray(distances_mm[1:-1, 1:-1] > MARGIN_MM)
+
+
+def _averaged(image: Image, geometry: Geometry) -> Image:
+    factors = [max(1, int(geometry.spacing_mm / spacing)) for spacing in image.spacing_mm]
+    return block_mean(image, (factors[0], factors[1]))
+
+
+def _window(fine: Image, geometry: Geometry) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The rotation from the reference grid to the image, and the grid's center in the image in mm."""
+    axis = long_axis(fine)
+    angle = axis.angle if axis.coherence >= CONFIDENT else 0.0
+    rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    return rotation, _window_center_mm(fine, geometry, rotation, np.array(axis.center_mm))
 
 
 def _window_center_mm(
