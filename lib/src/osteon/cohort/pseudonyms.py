@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from osteon.contracts.spelling import one_spelling
 from osteon.errors import OsteonError
 
 __all__ = ["fingerprint", "key_beside", "opened_key", "pseudonym", "with_pseudonyms"]
@@ -52,8 +53,13 @@ def fingerprint(key: bytes) -> str:
 
 
 def pseudonym(key: bytes, kind: str, name: str) -> str:
-    """20 hexadecimal digits that stand for a name of `NAMED`; composed and decomposed accents are the same."""
-    message = f"{kind}\0{unicodedata.normalize('NFC', name.strip())}".encode()
+    """20 hexadecimal digits that stand for a name of `NAMED`.
+
+    A patient's number is spelled as ingest spells it: table, header and register may write it with a space or small
+    letters. Of the others composed and decomposed accents are the same.
+    """
+    spelled = one_spelling(name) if kind == "patient" else unicodedata.normalize("NFC", name.strip())
+    message = f"{kind}\0{spelled}".encode()
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:DIGITS]
 
 

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hmac
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
@@ -18,6 +17,7 @@ from typing import Literal
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from osteon.contracts.spelling import one_spelling
 from osteon.errors import Fatal
 
 __all__ = [
@@ -97,10 +97,10 @@ def pseudonym(keys: Keys, issuer_or_site: str, patient_id: str) -> str:
     normalised (NFKC, upper case, no spaces), since one patient's number is typed in several ways.
     An empty pseudonym means "unknown": such an image is keyed by its image id and joins no other.
     """
-    number = _normalised(patient_id)
+    number = one_spelling(patient_id)
     if not number:
         return ""
-    return _mac(keys.patients, keys.epoch, _normalised(issuer_or_site), number).hex()[:32]
+    return _mac(keys.patients, keys.epoch, one_spelling(issuer_or_site), number).hex()[:32]
 
 
 def new_uid(keys: Keys, original: str) -> str:
@@ -161,7 +161,7 @@ def shift_time(text: str, shift: Shift) -> tuple[str, int]:
 
 def device_pseudonym(keys: Keys, *identifiers: str) -> str:
     """16 hexadecimal digits that stand for a machine; empty if no identifier says anything."""
-    known = [_normalised(each) for each in identifiers]
+    known = [one_spelling(each) for each in identifiers]
     return _mac(keys.devices, *known).hex()[:16] if any(known) else ""
 
 
@@ -196,11 +196,6 @@ def _mac(key: bytes, *parts: str) -> bytes:
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
     return hmac.new(key, message, sha256).digest()
-
-
-def _normalised(text: str) -> str:
-    """One spelling of an identifier."""
-    return "".join(unicodedata.normalize("NFKC", text).replace("\0", "").upper().split())
 
 
 def _bare_uid(uid: str) -> str:
