@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from osteon.cohort.values import as_text
 from osteon.errors import OsteonError
 
 __all__ = ["KINDS", "LONG", "WINDOWS", "Built", "NotARegister", "Window", "build", "index_dates", "later_entries"]
@@ -143,8 +144,11 @@ def _entries(long: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     if present["date"] not in (pl.Date, pl.Datetime):
         raise NotARegister("the column date holds no dates: write them as 2011-12-31")
     amount = pl.col("amount") if "amount" in present else pl.lit(None)
+    patient = pl.col("patient")
+    if present["patient"].is_float():
+        patient = patient.map_batches(as_text, return_dtype=pl.String)  # 17.0 is the patient 17
     return lazy.select(
-        pl.col("patient").cast(pl.String), pl.col("date").cast(pl.Date),
+        patient.cast(pl.String), pl.col("date").cast(pl.Date),
         pl.col("kind").cast(pl.String).str.strip_chars().str.to_lowercase(),
         pl.col("code").cast(pl.String).str.to_uppercase().str.replace_all(r"[.\s]", ""),
         amount.cast(pl.Float64).alias("amount"),

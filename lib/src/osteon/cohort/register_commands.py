@@ -77,17 +77,22 @@ def _with_pseudonyms(entries: "pl.LazyFrame", known: "pl.Series", opened: "Cohor
     import polars as pl
 
     from osteon.cohort.pseudonyms import fingerprint, key_beside, opened_key, pseudonym
+    from osteon.cohort.values import as_text
 
     if "patient" not in entries.collect_schema():
         return entries  # which the builder refuses in its own words
-    names = entries.select(pl.col("patient").cast(pl.String)).unique().collect()["patient"].drop_nulls()
+    numbers = entries.select("patient").unique().collect()["patient"].drop_nulls()
+    names = as_text(numbers)  # 17.0 is the patient 17
     if names.is_in(known.implode()).any():
         return entries
     secret = opened_key(key or key_beside(opened.folder))
     if fingerprint(secret) != opened.description.keyed_by:
         raise OsteonError("this key is not the one that made the cohort's pseudonyms: name that one with --key")
-    own = {name: pseudonym(secret, "patient", name) for name in names}
-    return entries.with_columns(pl.col("patient").cast(pl.String).replace_strict(own, default=None))
+    own = [None if name is None else pseudonym(secret, "patient", name) for name in names]
+    named = pl.col("patient").replace_strict(
+        numbers, pl.Series(own, dtype=pl.String), default=None, return_dtype=pl.String
+    )
+    return entries.with_columns(named)
 
 
 def _window(text: str) -> "Window":
