@@ -171,7 +171,7 @@ def test_names_are_compared_without_accents_capitals_and_marks() -> None:
 
 def test_a_value_that_is_not_understood_is_told_by_its_line_and_takes_no_other_with_it(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(
-        "id;group;date;side;diagnosis;age\n1;case;2015-06-01;rt;cAFF;None\n2;case;unknown;x;None;4\n"
+        "id;group;date;side;diagnosis;age\n1;case;2015-06-01;rt;cAFF;None\n2;case;unknown;R?;None;4\n"
     )
     tabular = read_tabular(tmp_path / "a.csv")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from osteon.cohort.tabular import DATES
-from osteon.cohort.words import plain
+from osteon.cohort.words import said
 
 __all__ = ["as_text", "days", "numbers", "spacing", "translated"]
 
@@ -36,8 +36,8 @@ def days(column: pl.Series) -> pl.Series:
 
 
 def translated(column: pl.Series, words: Mapping[str, str], otherwise: str | None) -> pl.Series:
-    """Each value by its word, whatever its accents and capitals."""
-    values = [None if value is None else words.get(plain(str(value)), otherwise) for value in column]
+    """Each value by its word, whatever its accents and capitals; other marks count: `R?` is no `R`."""
+    values = [None if value is None else words.get(said(str(value)), otherwise) for value in column]
     return pl.Series(column.name, values, dtype=pl.String)
 
 
