@@ -14,10 +14,11 @@ import polars as pl
 from osteon.cohort.boxes import with_boxes
 from osteon.cohort.column_map import ColumnMap, guess
 from osteon.cohort.identifying import is_a_number_of_a_person
-from osteon.cohort.measure import file_bytes, measured
+from osteon.cohort.measure import measured
 from osteon.cohort.problem import Problem
 from osteon.cohort.pseudonyms import fingerprint, key_beside, opened_key, with_pseudonyms
 from osteon.cohort.readers import Found, NotThisDataSet, dicom, manifest, nifti, read_data_set, recognized
+from osteon.cohort.stored_bytes import bytes_of
 from osteon.cohort.table import Description, NotACohort, conformed, violations, write_cohort
 from osteon.cohort.tabular import Tabular, read_tabular
 
@@ -65,13 +66,14 @@ def take_in(
     """
     found = _found(folder, reader, table, columns, label_values, sheet)
     problems = list(found.problems)
+    read = bytes_of(found.table["path"], found.folder)
     cases, more = measured(
-        found.table, file_bytes(found.folder), has_pixels_read=has_pixels_read, spacing_rule=spacing_rule,
+        found.table, read, has_pixels_read=has_pixels_read, spacing_rule=spacing_rule,
         progress=lambda done: progress(done, len(found.table)),
     )  # fmt: skip
     problems += more
     unread = [problem.where for problem in more if problem.kind in ("missing", "unreadable")]
-    cases = cases.filter(~pl.col("path").is_in(unread)) if unread else cases
+    cases = cases.filter(~pl.col("path").is_in(unread).fill_null(value=False)) if unread else cases
     cases, more = with_boxes(cases, found.folder)
     problems += more
     described = replace(found.description, spacing_rule=_rule_in_words(spacing_rule, found.description))
