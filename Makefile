@@ -15,6 +15,7 @@ ONLY ?=
 BASE ?=
 BUILDER ?=
 BUNDLE ?=
+FROM ?=
 VALUES ?=
 SOAK ?=
 KILLS ?=
