@@ -1,14 +1,18 @@
 """What measures the digital cohort learns at all, and moves patients to the equipment that it says."""
 
+from pathlib import Path
+
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from osteon.errors import Fatal
 from osteon.learning.fit import Plan, fit, seeded
 from osteon.phantom.families import OUTSIDE
 from osteon.phantom.make import Design, plan_of
 from osteon.phantom.sites import sites
-from osteon_methods.within_and_across import ResNet, families_at, moved
+from osteon_methods.within_and_across import ResNet, families_at, measure, moved
 
 
 def test_the_network_learns_two_images_by_heart() -> None:
@@ -36,3 +40,10 @@ def test_patients_who_move_keep_their_pose_and_meet_one_family_alone() -> None:
     assert [(row.patient, row.pose, row.view, row.date) for row in there] == [
         (row.patient, row.pose, row.view, row.date) for row in rows
     ]
+
+
+def test_too_few_patients_are_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="ask for more"):
+        measure(3, epochs=1, seed=0, cache=tmp_path / "cache")
+
+    assert not (tmp_path / "cache").exists()

@@ -6,6 +6,8 @@ otherwise, so that bytes are compared on one kind alone, and everywhere what rou
 
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import scipy
 from osteon.phantom.make import Design, plan_of, processor
 from osteon.phantom.presets import NAME
 from osteon.phantom.render import Rendered, render
+from osteon.phantom.sites import Site, sites
 
 FROZEN = json.loads((Path(__file__).parent / "phantom-1.json").read_text())
 TISSUES = ("cortex_mm", "spongy_mm", "muscle_mm", "fat_mm", "metal_mm")
@@ -41,9 +44,35 @@ def described(made: Rendered) -> dict[str, Any]:
     }
 
 
+def leaves(value: object) -> Iterator[object]:
+    """What a nest of dictionaries and sequences holds, in its order."""
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from leaves(one)
+    else:
+        yield value
+
+
+def equipped(site: Site) -> dict[str, Any]:
+    """What `phantom-1.json` holds of a site: its words by their digest, its numbers weighted by their places."""
+    held = list(leaves(asdict(site)))
+    words = [str(one) for one in held if not isinstance(one, float)]
+    numbers = [place * one for place, one in enumerate(held, start=1) if isinstance(one, float)]
+    return {"words": hashlib.sha256("|".join(words).encode()).hexdigest()[:16], "numbers": round(sum(numbers), 4)}
+
+
 def test_the_frozen_cohort_goes_by_its_name() -> None:
     assert NAME == FROZEN["name"] == Design().made_as
     assert Design().digest == FROZEN["design_sha256"]
+
+
+def test_each_site_has_the_rooms_and_equipment_that_it_had() -> None:
+    found, frozen = {site.name: equipped(site) for site in sites()}, FROZEN["sites"]
+
+    assert found.keys() == frozen.keys()
+    assert [name for name in found if found[name]["words"] != frozen[name]["words"]] == []
+    numbers = [pytest.approx(frozen[name]["numbers"], rel=0, abs=1e-3) for name in found]
+    assert [one["numbers"] for one in found.values()] == numbers
 
 
 @pytest.mark.parametrize("frozen", FROZEN["rows"], ids=lambda one: one["case"])

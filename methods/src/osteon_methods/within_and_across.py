@@ -1,10 +1,10 @@
 """How hard the digital cohort is for a plain CNN: within the hospitals it learned from, and across to other equipment.
 
 A small ResNet (He et al., CVPR 2016) learns from scratch to tell atypical from typical fractures, from patients of
-hospitals of three scanner families. The fracture lies in the middle, in 256 pixels of 0.4 mm, which spares it the
-search. Other patients then test it: at such a hospital (within), and in the same poses at hospitals of other families
-(across), so that patients and fractures differ in nothing but the room. The published AUC within hospitals is 0.94
-(Zdolsek et al., Acta Orthop 2021, 10.1080/17453674.2021.1891512).
+hospitals of three scanner families. It sees 256 pixels of 0.4 mm with the fracture in the middle, or as near to it as
+the crop goes on, which spares it the search. Other patients then test it: at such a hospital (within), and in the same
+poses at hospitals of other families (across), so that patients and fractures differ in nothing but the room. The
+published AUC within hospitals is 0.94 (Zdolsek et al., Acta Orthop 2021, 10.1080/17453674.2021.1891512).
 
     python -m osteon_methods.within_and_across found.json --patients 1200
 
@@ -29,6 +29,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from osteon import phantom
+from osteon.errors import Fatal
 from osteon.learning.fit import Plan, fit, seeded
 from osteon.phantom.families import OUTSIDE
 from osteon.phantom.plan import Plan as CohortPlan
@@ -54,8 +56,9 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Found:
-    """AUC of atypical against typical fractures, a patient's images averaged; intervals by patient. `drop` is the AUC
-    within less that across, in the same patients."""
+    """AUC of atypical against typical fractures, a patient's images averaged; intervals by patient, for this one
+    network at these hospitals. `seen` is in the patients it learned from; `drop` is the AUC within less that across, in
+    the same patients."""
 
     cohort: str
     n_patients_learned: int
@@ -64,6 +67,7 @@ class Found:
     n_atypical_tested: int
     epochs: int
     learned: tuple[str, ...]
+    seen: Interval
     within: Interval
     within_incomplete: Interval
     across: dict[str, Interval]
@@ -117,18 +121,24 @@ class _Block(nn.Module):
 
 
 def measure(n_patients: int, *, epochs: int, seed: int, cache: Path, n_processes: int = 2) -> Found:
-    """Renders, learns and tests. Images are kept in `cache` under a name that follows from their rows and the code."""
+    """Renders, learns and tests. Images are kept in `cache` under a name that follows from their rows and the code.
+
+    Raises Fatal, before anything is made, where too few patients test for an AUC.
+    """
     learned_at = [site for site in sites() if families_at(site) <= set(LEARNED)]
     plan = CohortPlan(preset_named("federated"), planned_sites(learned_at), seed, n_patients)
     rows = [row for row in plan if row.label != "no_fracture"]
     learning = [row for row in rows if row.patient % HELD_BACK]
     testing = [row for row in rows if not row.patient % TESTED and row.image < N_TEST_IMAGES]
+    if not {"AFF_incomplete", "typical_fracture"} <= {row.label for row in testing}:
+        raise Fatal(f"of {n_patients} patients none who tests has an incomplete, or a typical, fracture: ask for more")
     elsewhere = {family: moved(testing, family) for family in HELD_OUT}
     learned = _images(learning, cache, n_processes)
     tests = {name: _images(one, cache, n_processes) for name, one in {"within": testing, **elsewhere}.items()}
     network = _learned(learned, epochs, seed)
     scores = {name: _logits(network, images) for name, images in tests.items()}
     by_patient = {name: _by_patient(one, tests[name]) for name, one in scores.items()}
+    seen = _by_patient(_logits(network, learned), learned)
     within, is_atypical, is_incomplete = by_patient.pop("within")
     whom = np.arange(within.size)
     some = is_incomplete | ~is_atypical
@@ -140,6 +150,7 @@ def measure(n_patients: int, *, epochs: int, seed: int, cache: Path, n_processes
         n_atypical_tested=int(is_atypical.sum()),
         epochs=epochs,
         learned=LEARNED,
+        seen=area_with_interval(seen[0], seen[1], np.arange(seen[0].size), seed=seed),
         within=area_with_interval(within, is_atypical, whom, seed=seed),
         within_incomplete=area_with_interval(within[some], is_atypical[some], whom[some], seed=seed),
         across={name: area_with_interval(one[0], one[1], whom, seed=seed) for name, one in by_patient.items()},
@@ -191,9 +202,10 @@ def _pixels(row: Row) -> npt.NDArray[np.uint8]:
 
 
 def _recipe() -> bytes:
-    """The source code that decides what an image looks like."""
-    folder = Path(str(__import__("osteon.phantom").phantom.__file__)).parent
-    return b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    """The source code and the tables that decide what an image looks like."""
+    files = sorted(Path(str(phantom.__file__)).parent.rglob("*"))
+    parts = [path for path in files if path.is_file() and path.suffix != ".pyc"]
+    return b"".join(path.read_bytes() for path in (*parts, Path(__file__)))
 
 
 def _learned(images: Images, epochs: int, seed: int) -> ResNet:
@@ -285,9 +297,13 @@ def main(
 ) -> None:
     """AUC of a plain CNN within hospitals, and across to scanner families that it never saw."""
     torch.set_num_threads(1)
-    found = measure(patients, epochs=epochs, seed=seed, cache=cache.expanduser(), n_processes=processes)
+    try:
+        found = measure(patients, epochs=epochs, seed=seed, cache=cache.expanduser(), n_processes=processes)
+    except Fatal as error:
+        raise typer.BadParameter(str(error), param_hint="--patients") from None
     out.write_text(json.dumps(asdict(found), indent=2) + "\n")
     print_ = Console().print
+    print_(f"seen {found.seen}", highlight=False)
     print_(f"within {found.within}, incomplete ones alone {found.within_incomplete}", highlight=False)
     for family, area in found.across.items():
         print_(f"across to {family} {area}, a drop of {found.drop[family]}", highlight=False)
