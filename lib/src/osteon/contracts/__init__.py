@@ -5,6 +5,7 @@ topics.py    which message lies on which topic, under which key, for how long, r
 buckets.py   which buckets there are, and what each service may do in them
 topic_rights.py   who may read and write which topic
 reasons.py   why an image is set aside
+spelling.py  one spelling of a patient's number
 """
 
 from osteon.contracts.reasons import REASONS
