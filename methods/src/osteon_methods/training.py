@@ -197,7 +197,7 @@ def _batches(images: npt.NDArray[np.float16]) -> list[npt.NDArray[np.float16]]:
 
 
 def _parity_images(radiographs: Rendered) -> FloatArray:
-    """Two images of different sites, in the units that a detector of 12 bits would give."""
+    """The first two images, mostly both of one patient and site, in the units that a detector of 12 bits would give."""
     return _in_few_levels(radiographs.images[:2, None].astype(np.float32)) * np.float32(4095)
 
 
