@@ -4,9 +4,11 @@ Where a stack runs on this machine, it tells by the entry points `osteon.environ
 commands find them without settings. What the environment says itself goes first.
 """
 
+import errno
 import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -18,13 +20,22 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run one command. Exit code 0 only on success; an Osteon error is one line, not a trace."""
+    """Run one command. Exit code 0 only on success; an Osteon error, or a place that takes no file, is one line."""
     try:
         _run()
     except OsteonError as error:
-        text = f"[bold red]error:[/] {escape(str(error))}"
-        Console(stderr=True).print(text, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end_with(str(error))
+    except OSError as error:
+        # A full disk names no file. Anything else without one is not of the user's files, and its trace is wanted.
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _end_with(f"{where}{error.strerror}. Mend that, or name another place")
+
+
+def _end_with(text: str) -> NoReturn:
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _run() -> None:

@@ -188,6 +188,17 @@ def test_a_value_that_is_not_understood_is_told_by_its_line_and_takes_no_other_w
     assert not any("unknown" in str(one) for one in problems)
 
 
+def test_german_numbers_of_patients_and_examinations_are_understood_and_so_get_pseudonyms() -> None:
+    table = pl.DataFrame({
+        "Patientennummer": ["4711"], "Fallnummer": ["17"], "Untersuchungsdatum": ["01.03.2021"], "Pixelabstand": [0.14],
+    })  # fmt: skip
+
+    made = mapped(table, guess(table))
+
+    assert {"patient", "study", "exam_date", "spacing_y_mm"} <= set(made.columns)
+    assert not set(made.columns) & set(table.columns)
+
+
 def test_columns_that_name_a_person_by_part_of_their_name_or_by_their_values_stay_out() -> None:
     names = ["personnr", "pers_nr", "Patientens namn", "name_of_patient", "fullname", "Födelsedatum patient"]
     kept = {"hospital_name": ["Lund"], "image_number": [12345]}

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from osteon.cli import main
 from osteon.cohort.table import open_cohort
 from osteon.errors import Fatal
 from osteon.imaging.dicom import read_image
@@ -106,6 +107,22 @@ def test_a_folder_with_another_cohort_or_with_something_else_is_left_alone(folde
     with pytest.raises(Fatal, match="not empty"):
         make_cohort(DESIGN, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_place_that_cannot_be_written_ends_the_command_with_a_line_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    asked = ["osteon", "cohort", "make", str(tmp_path / "letter.txt"), "--patients", "2", "--sites", "2"]
+    monkeypatch.setattr("sys.argv", asked)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert f"error: {tmp_path / 'letter.txt'}: File exists" in said
+    assert "Traceback" not in said
 
 
 def test_the_stream_gives_the_images_of_the_files_in_any_order_and_parts(folder: Path) -> None:

@@ -80,9 +80,8 @@ def take_in(
     cases, more = _without_broken(cases, described, table.name if table else found.folder.name)
     problems += more
     if not len(cases):
-        raise NotACohort(
-            f"no case of {folder.name} can be taken in; the first trouble: {problems[0] if problems else ''}"
-        )
+        first = problems[0] if problems else "the table has no rows"
+        raise NotACohort(f"no case of {folder.name} can be taken in; the first trouble: {first}")
     if out.resolve() != found.folder.resolve():
         base = found.folder.resolve()
         paths = [path if path is None or "://" in path else str(base / path) for path in cases["path"]]
