@@ -98,7 +98,8 @@ def test_what_names_a_patient_enters_no_table_and_no_shard_and_the_key_leads_bac
         (tmp_path / f"d/{name}/1.dcm").write_bytes(encoded(dataset, ExplicitVRLittleEndian))
     uid = dataset.StudyInstanceUID
     lines = (
-        "Patient ID,Löpnr,MRN,Accession Number,age\nPAT4711,PAT47a,PAT47b,PAT47c,70\nPAT4712,PAT47d,PAT47e,PAT47f,80\n"
+        "Patient ID,Löpnr,MRN,Accession Number,Aufnahme-Nr.,Remissnummer,age\n"
+        "PAT4711,PAT47a,PAT47b,PAT47c,PAT47g,PAT47i,70\nPAT4712,PAT47d,PAT47e,PAT47f,PAT47h,PAT47j,80\n"
     )
     (tmp_path / "d/patients.csv").write_text(lines)
 

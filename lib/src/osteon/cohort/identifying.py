@@ -22,6 +22,11 @@ NUMBERS = {
     "instanceuid",
     *(plain(word) for column in ("patient", "study") for word in NAMES[column]),
 }  # fmt: skip
+# How other hospitals call them, as `Pat.-Nummer`, `Aufnahmenummer`, `remissnr` or `Journal no`.
+NUMBER = re.compile(
+    r"(pat(ient(en)?)?|person|subject|fall|case|aufnahme|auftrags?|untersuchungs?|exam(ination)?|study|undersoknings?"
+    r"|vardtillfalles?|remiss|journal|accession|order|visit|admission)(nr|no|num|nummer|number|id|uid|kennung)$"
+)
 # The same words as parts of longer names; a bare `name` is none of them, for sites and devices have names too.
 PERSONAL = re.compile(
     r"person(al)?(nr|nummer|number)|persnr|birth|fodelse|geburt|adress|address|telefon|phone|email|epost|socialsecurity"
@@ -44,4 +49,4 @@ def identifies(column: pl.Series) -> bool:
 
 def is_a_number_of_a_person(name: str) -> bool:
     """Whether a further column of a cohort by its name holds numbers by which a hospital finds a patient or a study."""
-    return name not in SCHEMA and plain(name) in NUMBERS
+    return name not in SCHEMA and (plain(name) in NUMBERS or bool(NUMBER.search(plain(name))))
