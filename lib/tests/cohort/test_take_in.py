@@ -138,6 +138,8 @@ def test_where_table_and_header_contradict_each_other_it_is_told_file_by_file(tm
         "the table's spacing_x_mm",
         "the table's spacing_y_mm",
     ]
+    said = run("import", tmp_path, tmp_path / "shown", "--table", tmp_path / "t.csv", "--yes")
+    assert "no column was taken for patient and label; if one tells it: --map patient=COLUMN" in " ".join(said.split())
 
 
 def test_a_name_with_an_umlaut_as_macos_keeps_it_is_found(tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ def show_map(
         screen.print(f"left out, since they would name a person: {', '.join(named)}", highlight=False, markup=False)
     if kept:
         screen.print(f"kept as they are: {', '.join(kept)}", highlight=False, markup=False)
+    untold = [one for one in ("patient", "label") if one not in known.columns]
+    if untold:
+        says = f"no column was taken for {' and '.join(untold)}; if one tells it: --map {untold[0]}=COLUMN"
+        screen.print(says, highlight=False, markup=False)
 
 
 def show_problems(screen: Console, problems: "list[Problem]", all_are: str, most: int = SHOWN_OF_A_KIND) -> None:
