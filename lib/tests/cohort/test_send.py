@@ -86,6 +86,7 @@ def test_a_missing_file_and_a_closed_door_are_told_for_each_file(tmp_path: Path,
     assert done.exit_code == 1
     assert "0 of 2 images were taken" in done.output
     assert done.output.count("1 not: ") == 2
+    assert ("no DICOM door answers there" in done.output) == to.startswith("dimse")
 
 
 def test_an_address_that_is_none_says_how_one_reads(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ __all__ = ["Answer", "Parcel", "at_rate", "choose_doors", "send_by_c_store", "se
 
 DoorName = Literal["dimse", "stow"]
 ANSWER_WITHIN_S = 120.0  # a busy machine is slow, and an image that is safe late is safe
-REFUSED = "the association was refused"
+REFUSED = "the association was refused: is the AE title one that the door knows?"
+AWAY = "no DICOM door answers there: does it run, and are host and port right?"
+NO_DICOM = "not a DICOM file; only those can be sent"
 MAX_CONTEXTS = 128  # as many as an association may propose, PS3.8 section 9.3.2.2
 
 # The bytes of the file go out as they are: what is broken must reach the door broken.
@@ -67,20 +69,21 @@ def send_by_c_store(
     """
     association: Association | None = None
     proposed: set[tuple[str, str]] = set()
-    is_refused = False
+    no_way = ""
     contexts = [_context(parcel.path) for parcel in parcels]
     for number, (parcel, context) in enumerate(zip(parcels, contexts, strict=True)):
-        if context is None or is_refused:
-            says = "no file meta information" if parcel.path.is_file() else "there is no such file"
-            yield Answer(parcel, REFUSED if context else says)
+        if context is None or no_way:
+            says = NO_DICOM if parcel.path.is_file() else "there is no such file"
+            yield Answer(parcel, no_way if context else says)
             continue
         if association is None or not association.is_established or context not in proposed:
             if association is not None and association.is_established:
                 association.release()
             proposed = _first_of(contexts[number:])
             association = _associate(proposed, host, port, aet, calling_aet)
-            is_refused = not association.is_established
-        yield Answer(parcel, _store(association, parcel.path))
+            if not association.is_established:
+                no_way = REFUSED if association.is_rejected else AWAY
+        yield Answer(parcel, no_way or _store(association, parcel.path))
     if association is not None and association.is_established:
         association.release()
 
@@ -142,8 +145,6 @@ def _associate(contexts: set[tuple[str, str]], host: str, port: int, aet: str, c
 
 
 def _store(association: Association, path: Path) -> str:
-    if not association.is_established:
-        return REFUSED
     try:
         status = association.send_c_store(path)
     except (ValueError, AttributeError, RuntimeError) as error:

@@ -93,4 +93,4 @@ def nodes(
     screen = Console()
     counts = table.group_by("node").agg(images=pl.len(), sites=pl.col("site").n_unique()).sort("node")
     for node, images, sites in counts.iter_rows():
-        screen.print(f"{node}: {images:,} images of {sites} sites", highlight=False)
+        screen.print(f"{node}: images {images:,}, sites {sites}", highlight=False)
