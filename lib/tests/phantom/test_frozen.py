@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import PIL
 import pytest
 import scipy
+from scipy.ndimage import gaussian_filter
 
 from osteon.phantom.make import Design, plan_of, processor
 from osteon.phantom.presets import NAME
@@ -39,9 +41,15 @@ def described(made: Rendered) -> dict[str, Any]:
         "label": made.row.label,
         "adjudicated": made.patient.adjudicated,
         "mean_mm": [round(float(getattr(made.projection.thickness, name).mean()), 4) for name in TISSUES],
+        "detail": [round(_detail(made.stored.pixels / top, reach), 6) for reach in (1, 4)],
         "tones": [round(float(one) / top, 4) for one in np.percentile(made.stored.pixels, (5, 25, 50, 75, 95))],
         "sha256": hashlib.sha256(made.stored.pixels.tobytes()).hexdigest(),
     }
+
+
+def _detail(tone: npt.NDArray[np.float64], reach: int) -> float:
+    """The spread of what lies between two blurs, an octave apart: of noise and sharp edges, or of broader forms."""
+    return float(np.std(gaussian_filter(tone, reach) - gaussian_filter(tone, 2 * reach)))
 
 
 def leaves(value: object) -> Iterator[object]:
@@ -82,6 +90,7 @@ def test_a_frozen_image_is_what_it_was(frozen: dict[str, Any]) -> None:
     for name in ("case", "site", "label", "adjudicated"):
         assert found[name] == frozen[name]
     assert found["mean_mm"] == pytest.approx(frozen["mean_mm"], rel=1e-3, abs=1e-3)
+    assert found["detail"] == pytest.approx(frozen["detail"], rel=1e-2)
     assert found["tones"] == pytest.approx(frozen["tones"], abs=4e-3)
     if machinery() == FROZEN["machinery"]:
         assert found["sha256"] == frozen["sha256"]

@@ -11,9 +11,9 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from osteon.learning.fit import Plan
+from osteon_methods.kept import default_cache
 from osteon_methods.training import Evaluation, Sizes, evaluate, train_classifier, train_harmonizer
 from osteon_methods.training import Progress as Report
-from osteon_methods.training_set import default_cache
 
 __all__ = ["classifier", "harmonizer"]
 

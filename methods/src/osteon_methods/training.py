@@ -25,7 +25,8 @@ from osteon.release.parity import run_onnx
 from osteon.statistics.binary import Interval, area_with_interval, operating_point, platt
 from osteon_methods.classify import cnn
 from osteon_methods.harmonize import nyul
-from osteon_methods.training_set import Rendered, plan_for, rendered, rows_digest
+from osteon_methods.kept import rows_digest
+from osteon_methods.training_set import Rendered, plan_for, rendered
 
 __all__ = ["Evaluation", "Progress", "Sizes", "evaluate", "train_classifier", "train_harmonizer"]
 

@@ -1,22 +1,12 @@
-"""Digital patients → arrays at the reference geometry, by the very code that serves.
+"""Digital patients → arrays at the reference geometry, by the very code that serves."""
 
-Rendering costs more than training, so that the arrays are kept on disk, under a name that follows from what made them:
-the rows of the plan, and the code that decides what they look like.
-"""
-
-import hashlib
-import json
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from osteon import imaging, phantom
 from osteon.imaging.dicom import read_image
 from osteon.imaging.geometry import Geometry, place_in_reference, to_reference
 from osteon.imaging.image import Image
@@ -24,8 +14,9 @@ from osteon.phantom.plan import Plan, Row
 from osteon.phantom.presets import Preset
 from osteon.phantom.render import first_sites, planned_sites, render
 from osteon.phantom.specimen import DEMO_SITES
+from osteon_methods.kept import kept
 
-__all__ = ["Rendered", "default_cache", "plan_for", "rendered", "rows_digest"]
+__all__ = ["Rendered", "plan_for", "rendered"]
 
 # Coarser than most detectors, and finer than the reference grid: a training image takes a tenth of a second.
 PITCH_MM = 0.4
@@ -58,16 +49,6 @@ def plan_for(purpose: str, seed: int, n_patients: int) -> tuple[Row, ...]:
     return tuple(Plan(preset, sites, seed, n_patients))
 
 
-def rows_digest(rows: tuple[Row, ...]) -> str:
-    """SHA-256 over the rows of a plan: what a card's cohort names."""
-    return hashlib.sha256(json.dumps([asdict(row) for row in rows], sort_keys=True, default=str).encode()).hexdigest()
-
-
-def default_cache() -> Path:
-    """Where rendered images are kept between runs; safe to delete."""
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "osteon" / "training-sets"
-
-
 def rendered(
     rows: tuple[Row, ...], cache: Path, *, n_processes: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> Rendered:
@@ -75,37 +56,24 @@ def rendered(
 
     `progress` is called with (images done, images in all).
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"{rows_digest(rows)[:16]}-{_recipe_digest()[:16]}.npz"
-    if not path.exists():
-        images, places = [], []
-        with ProcessPoolExecutor(n_processes, multiprocessing.get_context("forkserver")) as pool:
-            for image, place in pool.map(_reference_image, rows, chunksize=8):
-                images.append(image)
-                places.append(place)
-                if progress is not None:
-                    progress(len(images), len(rows))
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, images=np.stack(images), place=np.array(places, dtype=np.float32))
-        partial.rename(path)
-    kept = np.load(path)
+    images, place = kept(rows, _reference_image, cache, n_processes=n_processes, progress=progress)
     return Rendered(
-        images=kept["images"],
+        images=images,
         is_atypical=np.array([row.label.startswith("AFF") for row in rows]),
         patient=np.array([row.patient for row in rows], dtype=np.int64),
         site=np.array([row.site for row in rows]),
-        place=kept["place"],
+        place=place,
     )
 
 
-def _reference_image(row: Row) -> tuple[npt.NDArray[np.float16], tuple[float, float]]:
+def _reference_image(row: Row) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
     """One image as the harmonizer gets it, but for its units: float16 holds them only between 0 and 1; and the place
     of its fracture."""
     made = render(row, "native", pitch_mm=PITCH_MM)
     image = read_image(made.dataset)
     pixels = to_reference(image, Geometry()).pixels
     low, high = float(pixels.min()), float(pixels.max())
-    return ((pixels - low) / (high - low)).astype(np.float16), _place(image, made.truth.fracture)
+    return ((pixels - low) / (high - low)).astype(np.float16), np.array(_place(image, made.truth.fracture), np.float32)
 
 
 def _place(image: Image, fracture: npt.NDArray[np.bool_]) -> tuple[float, float]:
@@ -116,13 +84,3 @@ def _place(image: Image, fracture: npt.NDArray[np.bool_]) -> tuple[float, float]
     row, column = place_in_reference(image, Geometry(), (middle[0] * image.size_mm[0], middle[1] * image.size_mm[1]))
     is_inside = 0 <= row < Geometry().rows and 0 <= column < Geometry().columns
     return (row, column) if is_inside else (np.nan, np.nan)
-
-
-def _recipe_digest() -> str:
-    """SHA-256 over the source code that decides what an image looks like."""
-    digest = hashlib.sha256(str(PITCH_MM).encode())
-    for package in (phantom, imaging):
-        for path in sorted(Path(str(package.__file__)).parent.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -11,11 +11,8 @@ published AUC within hospitals is 0.94 (Zdolsek et al., Acta Orthop 2021, 10.108
 It measures the cohort, not a method: nothing is harmonized, tuned or released.
 """
 
-import hashlib
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -25,11 +22,9 @@ import numpy.typing as npt
 import torch
 import typer
 from rich.console import Console
-from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from osteon import phantom
 from osteon.errors import Fatal
 from osteon.learning.fit import Plan, fit, seeded
 from osteon.phantom.families import OUTSIDE
@@ -40,14 +35,12 @@ from osteon.phantom.probe import tone_of
 from osteon.phantom.render import planned_sites, render
 from osteon.phantom.sites import Site, sites
 from osteon.statistics.binary import Interval, area_under_curve, area_with_interval
+from osteon_methods.kept import kept
 
 __all__ = ["Found", "ResNet", "families_at", "measure", "moved"]
 
 LEARNED = ("phantom-optics", "flat-panel", "northlight")  # the digital families: the commonest in new hospitals
-HELD_OUT = (
-    "plate",
-    OUTSIDE,
-)  # plates of phosphor, which training might have held, and what lies outside its parameters
+HELD_OUT = ("plate", OUTSIDE)  # plates of phosphor, which training might have held; what lies outside its parameters
 SIZE = 256  # pixels of 0.4 mm
 HELD_BACK, TESTED = 3, 6  # every third patient is no one to learn from; every sixth tests
 N_TEST_IMAGES = 2  # of each patient who tests: one from the front, one from the side
@@ -170,25 +163,16 @@ def moved(rows: Sequence[Row], family: str) -> list[Row]:
 
 
 def _images(rows: Sequence[Row], cache: Path, n_processes: int) -> Images:
-    digest = hashlib.sha256(_recipe() + repr(rows).encode()).hexdigest()[:16]
-    path = cache / f"{digest}.npy"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(n_processes, context, threadpool_limits, (1,)) as pool:
-            pixels = np.stack(list(pool.map(_pixels, rows, chunksize=16)))
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, pixels)
-        partial.rename(path)
+    (pixels,) = kept(rows, _pixels, cache, n_processes=n_processes)
     return Images(
-        np.load(path),
+        pixels,
         np.array([row.label.startswith("AFF") for row in rows]),
         np.array([row.label == "AFF_incomplete" for row in rows]),
         np.array([row.patient for row in rows], dtype=np.int64),
     )
 
 
-def _pixels(row: Row) -> npt.NDArray[np.uint8]:
+def _pixels(row: Row) -> tuple[npt.NDArray[np.uint8]]:
     """The window round the fracture, as of a right leg, between its own 1st and 99th percentile: all that the CNN is
     spared."""
     made = render(row, "crop")
@@ -198,14 +182,7 @@ def _pixels(row: Row) -> npt.NDArray[np.uint8]:
     tone = tone[corner[0] : corner[0] + SIZE, corner[1] : corner[1] + SIZE]
     tone = tone[:, ::-1] if row.side == "L" else tone
     low, high = np.percentile(tone, (1, 99))
-    return np.asarray(np.rint(255 * np.clip((tone - low) / max(high - low, 1e-6), 0, 1)), dtype=np.uint8)
-
-
-def _recipe() -> bytes:
-    """The source code and the tables that decide what an image looks like."""
-    files = sorted(Path(str(phantom.__file__)).parent.rglob("*"))
-    parts = [path for path in files if path.is_file() and path.suffix != ".pyc"]
-    return b"".join(path.read_bytes() for path in (*parts, Path(__file__)))
+    return (np.asarray(np.rint(255 * np.clip((tone - low) / max(high - low, 1e-6), 0, 1)), dtype=np.uint8),)
 
 
 def _learned(images: Images, epochs: int, seed: int) -> ResNet:
