@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # what weighs is imported by the command that needs it
     from osteon.cohort.column_map import ColumnMap
     from osteon.cohort.problem import Problem
 
-__all__ = ["show_map", "show_problems"]
+__all__ = ["SHOWN_OF_A_KIND", "show_map", "show_problems"]
 
 SHOWN_OF_A_KIND = 5
 SHOWN_LABELS = 20
