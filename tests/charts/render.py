@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-__all__ = ["CHART", "NAMESPACE", "Object", "containers", "helm", "pods", "refusal", "render"]
+__all__ = ["CHART", "NAMESPACE", "Object", "by_name", "containers", "helm", "part_of", "pods", "refusal", "render"]
 
 CHART = Path(__file__).parents[2] / "helm" / "osteon"
 NAMESPACE = "ward"
@@ -70,3 +70,13 @@ def containers(pod: Object) -> Iterator[Object]:
     """Those that prepare, then those that run."""
     yield from pod["spec"].get("initContainers", ())
     yield from pod["spec"]["containers"]
+
+
+def by_name(objects: list[Object], kind: str) -> dict[str, Object]:
+    """The objects of a kind by their names."""
+    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+
+def part_of(name: str) -> str:
+    """The part that an object of the release `trial` belongs to, by its name."""
+    return name.removeprefix("trial-").removesuffix("-1")

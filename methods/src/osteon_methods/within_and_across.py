@@ -35,7 +35,7 @@ from osteon.phantom.probe import tone_of
 from osteon.phantom.render import planned_sites, render
 from osteon.phantom.sites import Site, sites
 from osteon.statistics.binary import Interval, area_under_curve, area_with_interval
-from osteon_methods.kept import kept
+from osteon_methods.kept import default_cache, kept
 
 __all__ = ["Found", "ResNet", "families_at", "measure", "moved"]
 
@@ -269,13 +269,13 @@ def main(
     patients: Annotated[int, typer.Option(min=60, help="of the federated mix; every sixth of them tests")] = 1200,
     epochs: Annotated[int, typer.Option(min=1, help="how often each image is seen")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="of patients and network")] = 1,
-    cache: Annotated[Path, typer.Option(help="where images are kept; safe to delete")] = Path("~/.cache/osteon/across"),
+    cache: Annotated[Path, typer.Option(help="where images are kept; safe to delete")] = default_cache(),  # noqa: B008
     processes: Annotated[int, typer.Option(min=1, help="that render")] = 2,
 ) -> None:
     """AUC of a plain CNN within hospitals, and across to scanner families that it never saw."""
     torch.set_num_threads(1)
     try:
-        found = measure(patients, epochs=epochs, seed=seed, cache=cache.expanduser(), n_processes=processes)
+        found = measure(patients, epochs=epochs, seed=seed, cache=cache, n_processes=processes)
     except Fatal as error:
         raise typer.BadParameter(str(error), param_hint="--patients") from None
     out.write_text(json.dumps(asdict(found), indent=2) + "\n")

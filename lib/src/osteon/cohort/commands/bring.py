@@ -13,6 +13,10 @@ from osteon.errors import OsteonError
 
 __all__: list[str] = []
 
+LabelValues = Annotated[
+    list[str] | None,
+    typer.Option(help="what a value of the label column means, as fractured=typical_fracture; repeat it"),
+]
 MAPPED, MEANT = "--map site=klinik", "--label-values fractured=typical_fracture"
 
 
@@ -31,10 +35,7 @@ def import_(
     column: Annotated[
         list[str] | None, typer.Option("--map", help="ours=theirs, as site=klinik; ours= leaves one out; repeat it")
     ] = None,
-    label_values: Annotated[
-        list[str] | None,
-        typer.Option(help="what a value of the label column means, as fractured=typical_fracture; repeat it"),
-    ] = None,
+    label_values: LabelValues = None,
     spacing: Annotated[
         str, typer.Option(help="where no file tells: 0.14 (mm a pixel), width:430 (mm an image), or dpi")
     ] = "",
@@ -95,10 +96,7 @@ def from_store(
     column: Annotated[
         list[str] | None, typer.Option("--map", help="ours=theirs, as case=bild; ours= leaves one out; repeat it")
     ] = None,
-    label_values: Annotated[
-        list[str] | None,
-        typer.Option(help="what a value of the label column means, as fractured=typical_fracture; repeat it"),
-    ] = None,
+    label_values: LabelValues = None,
 ) -> None:
     """Make a cohort of what this site's ingest has stored; images stay in the store, and are not opened.
 
