@@ -161,8 +161,8 @@ def test_any_number_of_silent_peers_cost_a_bounded_number_of_threads_and_keep_no
     chosen = locked.model_copy(update={"dimse_is_secure": is_secure, "dimse_acse_timeout_s": 300.0})
     tls = client_context(certificates / "ca.pem") if is_secure else None
     n_before = refused_connections()
+    n_threads = threading.active_count() + 2  # the door's own: one that serves, one that accepts
     with serving(serve_dimse, chosen, threshold) as port, ExitStack() as silent:
-        n_threads = threading.active_count()
         peers = [
             silent.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(MOST_ARRIVALS + too_many)
         ]
