@@ -24,7 +24,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 READERS: dict[type[Settings], tuple[str, ...]] = {
-    IngestSettings: ("ingest", "accept", "commitments", "forget", "prune", "test"),
+    IngestSettings: ("ingest", "accept", "commitments", "forget", "prune", "phantoms"),
     ConsoleSettings: ("console",),
     ReconcileSettings: ("reconcile",),
     Settings: ("harmonizer", "classifier", "wait", "provision", "desk"),

@@ -1,6 +1,6 @@
 """Send one synthetic femur by C-STORE and one by STOW-RS, and wait until the console tells the outcome of both.
 
-The site key tells under which image ids the console knows the two, whoever else sends meanwhile.
+make-phantoms.py named their files by the image ids under which the console knows them, whoever else sends meanwhile.
 """
 
 import json
@@ -14,14 +14,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pynetdicom import AE
-
-from osteon.phantom.encoding import encoded
-from osteon_ingest.identity import Keys, image_id
 
 WITHIN_S = 240.0
 DOOR, CONSOLE = os.environ["DOOR"], os.environ["CONSOLE_URL"]
@@ -38,16 +32,6 @@ def trusting(ca: str) -> ssl.SSLContext:
 TLS, CONSOLE_TLS = trusting(os.environ["CA"]), trusting(os.environ["CONSOLE_CA"])
 
 
-def phantom() -> Dataset:
-    """A femur that nobody has sent before: that of the chart, with other noise and under another UID."""
-    dataset = dcmread(Path(__file__).with_name("femur.dcm"))
-    dataset.decompress()
-    noise = np.random.default_rng().integers(0, 4, (dataset.Rows, dataset.Columns), np.uint16)
-    dataset.PixelData = np.minimum(dataset.pixel_array + noise, 2**dataset.BitsStored - 1).astype("<u2").tobytes()
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    return dataset
-
-
 def ask(url: str, token: str, tls: ssl.SSLContext, body: bytes | None = None, kind: str = "") -> Any:
     """The JSON that is answered."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/dicom+json, application/json"}
@@ -56,9 +40,10 @@ def ask(url: str, token: str, tls: ssl.SSLContext, body: bytes | None = None, ki
         return json.load(answer)
 
 
-def send_by_c_store(dataset: Dataset) -> None:
+def send_by_c_store(file: Path) -> None:
+    dataset = dcmread(file)
     entity = AE(os.environ["CALLING_AET"])
-    entity.add_requested_context(dataset.SOPClassUID, ExplicitVRLittleEndian)
+    entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
     tls = (TLS, DOOR) if os.environ["DIMSE"] == "locked" else None
     association = entity.associate(DOOR, 11112, ae_title=os.environ["AET"], tls_args=tls)
     if not association.is_established:
@@ -67,17 +52,19 @@ def send_by_c_store(dataset: Dataset) -> None:
     association.release()
     if status.get("Status") != 0:
         sys.exit(f"C-STORE: status 0x{status.get('Status', 0xFFFF):04X}")
+    print("C-STORE: taken")
 
 
-def send_by_stow(dataset: Dataset) -> None:
+def send_by_stow(file: Path) -> None:
     edge = b"--phantom\r\nContent-Type: application/dicom\r\n\r\n"
-    body = edge + encoded(dataset, ExplicitVRLittleEndian) + b"\r\n--phantom--\r\n"
+    body = edge + file.read_bytes() + b"\r\n--phantom--\r\n"
     kind = 'multipart/related; type="application/dicom"; boundary=phantom'
     url = f"https://{DOOR}:8042/dicomweb/studies"
     try:
         ask(url, os.environ["SENDER_TOKEN"], TLS, body, kind)
     except urllib.error.HTTPError as error:
         sys.exit(f"STOW-RS: {url} answered {error.code}")
+    print("STOW-RS: taken")
 
 
 def outcome(image: str) -> dict[str, Any] | None:
@@ -95,14 +82,12 @@ def outcome(image: str) -> dict[str, Any] | None:
     return known if known["state"] in ("classified", "set-aside", "dead-letter") else None
 
 
-def main() -> None:
-    keys, deadline = Keys.from_site_key(os.environ["OSTEON_SITE_KEY"]), time.monotonic() + WITHIN_S
-    phantoms = [phantom(), phantom()]
-    send_by_c_store(phantoms[0])
-    print("C-STORE: taken")
-    send_by_stow(phantoms[1])
-    print("STOW-RS: taken")
-    missing, are_classified = [image_id(keys, one.SOPInstanceUID) for one in phantoms], True
+def main(folder: Path) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    phantoms = tuple(folder.iterdir())
+    for send, file in zip((send_by_c_store, send_by_stow), phantoms, strict=True):
+        send(file)
+    missing, are_classified = [file.name for file in phantoms], True
     while missing:
         for image in tuple(missing):
             if found := outcome(image):
@@ -117,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
