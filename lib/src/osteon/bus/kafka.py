@@ -78,7 +78,7 @@ class KafkaBus:
         return kafka_users.missing_for(self._brokers, allowed)
 
     def reader(self, group: str, topics: Sequence[str], instance: str) -> KafkaReader:
-        nameless = self._brokers.nameless()  # asked first: kafka-python would wait half a minute for each try
+        nameless = self._brokers.nameless()  # asked first: kafka-python would take all its time for each try
         if nameless and time.monotonic() - self._began > UNKNOWN_FOR_S:
             raise Fatal(f"Kafka can't be reached: {nameless}; it was tried for {UNKNOWN_FOR_S:.0f} s")
         if nameless:

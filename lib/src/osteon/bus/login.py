@@ -16,6 +16,10 @@ from osteon.runtime.tls import client_context
 
 __all__ = ["Brokers", "Login", "login_of"]
 
+# Until a client gives up to find a first broker, in ms. kafka-python waits 30 s, in which an operator takes a command
+# for hung; who waits for a broker that is away asks again.
+BOOTSTRAP_MS = 12_000
+
 # Of a user that it does not know, kafka-python says in the end only that time is up.
 OUT_OF_TIME = "KafkaTimeoutError"
 
@@ -66,7 +70,7 @@ class Brokers:
             return opened[-1]
 
         try:
-            return kind(kafka_client=kept, **self.options, **options)
+            return kind(kafka_client=kept, **self.options | options)
         except BaseException:
             for one in opened:
                 one.close()
@@ -76,7 +80,11 @@ class Brokers:
     def options(self) -> dict[str, Any]:
         """Where and as whom, as kafka-python spells it. Raises Fatal if a certificate can't be read."""
         login = self.login
-        options: dict[str, Any] = {"bootstrap_servers": list(self.servers), "security_protocol": login.protocol}
+        options: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "bootstrap_timeout_ms": BOOTSTRAP_MS,
+            "security_protocol": login.protocol,
+        }
         if login.protocol.endswith("SSL"):
             options["ssl_context"] = client_context(login.ca, login.certificate, login.key)
         if login.protocol.startswith("SASL"):
