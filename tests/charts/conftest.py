@@ -12,7 +12,12 @@ import yaml
 
 from .render import CHART, NAMESPACE, Object, helm
 
-KINDS = {"secrets": "Secret", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap"}
+KINDS = {
+    "secrets": "Secret",
+    "serviceaccounts": "ServiceAccount",
+    "configmaps": "ConfigMap",
+    "certificates": "Certificate",
+}
 KNOWN: Object = {
     "version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},
     "api": {"kind": "APIVersions", "versions": ["v1"]},

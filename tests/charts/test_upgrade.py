@@ -16,8 +16,8 @@ def started_with(objects: list[Object]) -> dict[str, Object]:
     return {name: pod["metadata"].get("annotations", {}) for name, pod in pods(objects).items()}
 
 
-def upgraded(ask: Ask, standing: list[Object]) -> list[Object]:
-    ran = ask({}, standing)
+def upgraded(ask: Ask, standing: list[Object], values: Object | None = None) -> list[Object]:
+    ran = ask(values or {}, standing)
     assert ran.returncode == 0, ran.stderr
     return [one for one in yaml.load_all(ran.stdout, yaml.CSafeLoader) if one]
 
@@ -45,6 +45,33 @@ def test_another_authority_signs_all_certificates_and_starts_who_believes_it(ask
     assert anew == {"trial-authority", *(f"trial-{one}-tls" for one in SERVERS)}
     stay = {name for name, notes in started_with(after).items() if notes == started_with(before)[name]}
     assert stay == {"trial-desk", "trial-forget", "trial-provision-1", "trial-test"}  # read it when they are asked
+
+
+def test_what_cert_manager_signed_again_starts_its_server_and_no_other(ask: Ask) -> None:
+    values: Object = {"tls": {"certManager": {"enabled": True}}}
+    before = render(values)
+
+    def after(revision: int) -> set[str]:
+        standing = [
+            {**one, "status": {"revision": revision if "kafka" in one["metadata"]["name"] else 1}}
+            for one in before
+            if one["kind"] == "Certificate"
+        ]
+        started = started_with(upgraded(ask, standing, values))
+        return {name for name, notes in started.items() if notes != started_with(before)[name]}
+
+    assert (after(1), after(2)) == (set(), {"trial-kafka"})
+
+
+def test_another_certificate_in_a_secret_that_a_value_names_starts_its_server(ask: Ask) -> None:
+    values: Object = {"tls": {"secrets": {"store": "own"}}}
+
+    def store(certificate: str) -> Object:
+        data = {"tls.crt": certificate, "tls.key": "a2V5", "ca.crt": "Y2E="}
+        own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "data": data}
+        return started_with(upgraded(ask, [own], values))["trial-store"]["osteon/certificate"]
+
+    assert store("b25l") == store("b25l") != store("dHdv")
 
 
 def test_a_kafka_that_stands_takes_no_other_number_of_brokers(ask: Ask) -> None:

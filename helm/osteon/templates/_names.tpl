@@ -183,12 +183,21 @@ osteon/authority: {{ .root.Values.tls.authority.Cert | sha256sum | trunc 16 | qu
 {{- end }}
 {{- end }}
 
-{{/* Services read their certificate when they start: the pod is another when the chart signs a new one. */}}
+{{/*
+Services read their certificate when they start: an upgrade starts the pod anew when the chart signs a new one, when
+cert-manager has since, or when the Secret that a value names holds another.
+*/}}
 {{- define "osteon.certificateAnnotation" -}}
 {{- include "osteon.authorityAnnotation" . }}
-{{- if and (not .root.Values.tls.certManager.enabled) (not (get .root.Values.tls.secrets .part)) }}
-osteon/certificate: {{ printf "%s %s" (include "osteon.certificateNames" .) (include "osteon.renewAfter" .) | sha256sum | trunc 16 | quote }}
+{{- $namespace := .root.Release.Namespace }}
+{{- $secret := include "osteon.tlsSecret" . }}
+{{- if get .root.Values.tls.secrets .part }}
+{{- $held := lookup "v1" "Secret" $namespace $secret | default dict }}
+osteon/certificate: {{ dig "data" "tls.crt" "" $held | sha256sum | trunc 16 | quote }}
+{{- else if .root.Values.tls.certManager.enabled }}
+{{- $asked := lookup "cert-manager.io/v1" "Certificate" $namespace $secret | default dict }}
+osteon/certificate: {{ printf "%s %v" (include "osteon.certificateNames" .) (dig "status" "revision" 1 $asked) | sha256sum | trunc 16 | quote }}
 {{- else }}
-osteon/certificate: none of the chart's
+osteon/certificate: {{ printf "%s %s" (include "osteon.certificateNames" .) (include "osteon.renewAfter" .) | sha256sum | trunc 16 | quote }}
 {{- end }}
 {{- end }}
