@@ -66,10 +66,11 @@ def test_what_cert_manager_signed_again_starts_its_server_and_no_other(ask: Ask)
 def test_another_certificate_in_a_secret_that_a_value_names_starts_its_server(ask: Ask) -> None:
     values: Object = {"tls": {"secrets": {"store": "own"}}}
 
-    def store(certificate: str) -> Object:
+    def store(certificate: str) -> object:
         data = {"tls.crt": certificate, "tls.key": "a2V5", "ca.crt": "Y2E="}
         own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "data": data}
-        return started_with(upgraded(ask, [own], values))["trial-store"]["osteon/certificate"]
+        notes: Object = started_with(upgraded(ask, [own], values))["trial-store"]
+        return notes["osteon/certificate"]
 
     assert store("b25l") == store("b25l") != store("dHdv")
 
