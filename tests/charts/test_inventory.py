@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from .cases import CASES
 from .femur import femur
-from .render import by_name, containers, part_of, pods, render
+from .render import NAMESPACE, by_name, containers, part_of, pods, render
 from .test_values import given
 
 every_case = pytest.mark.parametrize("case", CASES)
@@ -260,6 +260,17 @@ def test_a_gpu_is_asked_for_by_its_name() -> None:
         limits[case] = {name: n for name, n in triton["resources"]["limits"].items() if name not in ("cpu", "memory")}
 
     assert limits == {"defaults": {}, "gpu": {"nvidia.com/gpu": 1}, "mig": {"nvidia.com/mig-1g.10gb": 2}}
+
+
+def test_secrets_of_cert_manager_are_the_releases_own_and_its_authority_keeps_its_key() -> None:
+    asked = by_name(render(CASES["cert-manager"]), "Certificate")
+
+    owner = {"meta.helm.sh/release-name": "trial", "meta.helm.sh/release-namespace": NAMESPACE}
+    for one in asked.values():
+        template = one["spec"]["secretTemplate"]
+        assert (template["labels"]["app.kubernetes.io/managed-by"], template["annotations"]) == ("Helm", owner)
+    kept = {name for name, one in asked.items() if one["spec"]["privateKey"].get("rotationPolicy") == "Never"}
+    assert kept == {"trial-authority"}
 
 
 def test_keda_asks_for_the_lag_that_a_stage_has() -> None:

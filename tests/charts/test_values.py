@@ -214,6 +214,8 @@ REFUSED: list[tuple[Object, str]] = [
     ({"site": {"pacs": {"cidrs": ["10.20.30.40"]}}}, "does not match pattern"),
     ({"networkPolicy": {"prometheusNamespaces": "monitoring"}}, "got string, want array"),
     ({"keda": {"maxReplicas": 13}}, "maximum: got 13, want 12"),
+    ({"keda": {"lag": 11}}, "minimum: got 11, want 12"),
+    ({"tls": {"certManager": {"duration": "90d"}}}, "does not match pattern"),
     ({"image": {"pullPolicy": "Sometimes"}}, "must be one of 'Always', 'IfNotPresent', 'Never'"),
     ({"kafka": {"replicas": 2}}, "must be one of 1, 3, 5, 7, 9"),
     ({"kafka": {"heap": "512Mi"}}, "does not match pattern"),

@@ -153,6 +153,14 @@ or a name was added. All that is rendered on one day agrees on it.
 {{- else }}{{ add (now | date "2006-01-02" | toDate "2006-01-02" | unixEpoch | int64) 31536000 }}{{ end }}
 {{- end }}
 
+{{/* What cert-manager writes on a Secret, so that Helm takes it for the release's own should the chart make it again */}}
+{{- define "osteon.secretTemplate" -}}
+labels: {{- include "osteon.labels" . | nindent 2 }}
+annotations:
+  meta.helm.sh/release-name: {{ .root.Release.Name }}
+  meta.helm.sh/release-namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
 {{/* The servers whose certificates the chart makes, or cert-manager, as a list in JSON */}}
 {{- define "osteon.certified" -}}
 {{- $servers := list }}
