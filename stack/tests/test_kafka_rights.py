@@ -33,6 +33,7 @@ from osteon.contracts.topics import (
     IMAGE_CLASSIFIED,
     IMAGE_DEIDENTIFIED,
     IMAGE_RECEIVED,
+    MODEL_IN_FORCE,
     MODEL_RELEASED,
     TOPICS,
     Topic,
@@ -63,8 +64,8 @@ def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any, certifica
     with start_kafka(folder, ports, over_tls(ports, certificates)):
         connect_bus(folder, ports).provision(TOPICS)
         passwords = {name: kafka_login(folder, name).password for name in RIGHTS}
-        connect_bus(folder, ports).grant(passwords, SITE)
-        connect_bus(folder, ports).grant(passwords, SITE)  # as at each start of the stack
+        connect_bus(folder, ports).grant(passwords, RIGHTS, SITE)
+        connect_bus(folder, ports).grant(passwords, RIGHTS, SITE)  # as at each start of the stack
         made = Locked(folder, ports)
         producer = KafkaProducer(**made.options(ADMIN))
         assert all(may_write(producer, topic.name) for topic in TOPICS)
@@ -307,10 +308,31 @@ def test_a_right_that_the_table_lacks_is_taken_away(locked: Locked, until: Calla
     admin.create_acls([surplus])
     until(lambda: set(admin.describe_acls(_any_acl())[0]) == {*before, surplus}, 30)
 
-    connect_bus(locked.folder, locked.ports).grant({"console": kafka_login(locked.folder, "console").password}, SITE)
+    passwords = {"console": kafka_login(locked.folder, "console").password}
+    connect_bus(locked.folder, locked.ports).grant(passwords, RIGHTS, SITE)
 
     until(lambda: set(admin.describe_acls(_any_acl())[0]) == before, 30)
     admin.close()
+
+
+def test_the_desk_of_a_hub_alone_has_the_topics_of_releases_and_no_others(
+    locked: Locked, until: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "desk").write_text(kafka_login(locked.folder, "desk").password)
+    osteon = str(Path(sys.executable).with_name("osteon"))
+
+    def on(is_hub_alone: bool) -> set[str]:
+        """What the desk's rights are on, after they were granted."""
+        environment = common_environment(locked.folder, locked.ports, ADMIN)
+        environment["OSTEON_IS_HUB_ALONE"] = str(is_hub_alone)
+        command = [osteon, "topics", "grant", str(tmp_path)]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+        with KafkaAdminClient(**locked.options(ADMIN)) as admin:
+            held = admin.describe_acls(_any_acl())[0]
+        return {one.resource_pattern.resource_name for one in held if one.principal == "User:desk"}
+
+    until(lambda: on(is_hub_alone=True) == {MODEL_RELEASED.name, MODEL_IN_FORCE.name, "kafka-cluster"}, 60)
+    until(lambda: {topic.name for topic in TOPICS} < on(is_hub_alone=False), 60)
 
 
 @pytest.mark.parametrize("user", RIGHTS)

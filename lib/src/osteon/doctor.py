@@ -7,7 +7,6 @@ import contextlib
 import socket
 import ssl
 import time
-import uuid
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ __all__ = ["doctor", "examine"]
 
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
 
+PROBE_BYTES = 1 << 10  # a full SeaweedFS takes not even these; more would take the last room from its own database
 SOON_S = 30 * 86400.0
 """A certificate that ends within this is told of."""
 
@@ -73,13 +73,16 @@ def _topics(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    """Whether the buckets are there, and an object goes in and comes out."""
+    """Whether each bucket takes an object and gives it back: in SeaweedFS one may lack room alone."""
     objects = store.connect_as(settings)
     for bucket in buckets_at(is_hub_alone=settings.is_hub_alone):
-        next(iter(objects.list(bucket)), None)
-    ref = objects.put("models", uuid.uuid4().bytes, "application/octet-stream")
-    objects.get(ref)
-    objects.delete(ref)
+        try:
+            objects.try_out(bucket, PROBE_BYTES)
+        except Passing as error:
+            store.connect_as(settings).probe()  # asks for its buckets, and raises if the store is away
+            return (
+                f"{error}; it answers, and takes no more objects: its disk is full, or see its log. Give it more room"
+            )
     return ""
 
 

@@ -31,7 +31,7 @@ def prepare(folder: Path, ports: Ports) -> None:
     bus = connect_bus(folder, ports)
     bus.provision(TOPICS, replication=1)
     if is_locked(folder):
-        bus.grant({name: kafka_login(folder, name).password for name in RIGHTS}, SITE)
+        bus.grant({name: kafka_login(folder, name).password for name in RIGHTS}, RIGHTS, SITE)
     _release(bus, connect_store(folder, ports))
 
 

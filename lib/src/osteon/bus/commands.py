@@ -17,7 +17,7 @@ from osteon.bus.kafka import KafkaBus, connect_as
 from osteon.bus.produce import TOO_LARGE
 from osteon.bus.table import Table
 from osteon.contracts import Brake, DeadLetter
-from osteon.contracts.topic_rights import RIGHTS
+from osteon.contracts.topic_rights import RIGHTS, rights_at
 from osteon.contracts.topics import STAGE_BRAKED, topics_at
 from osteon.errors import Fatal, Passing
 from osteon.runtime import Settings, read_settings
@@ -135,12 +135,14 @@ def grant_rights(
     passwords: Annotated[Path, typer.Argument(help="a folder with a file for each user, which holds its password")],
 ) -> None:
     """Make the services' users at Kafka, with their rights. Example: osteon topics grant passwords/."""
-    found = {name: passwords / name for name in RIGHTS if (passwords / name).is_file()}
+    settings = read_settings(Settings)
+    rights = rights_at(is_hub_alone=settings.is_hub_alone)
+    found = {name: passwords / name for name in rights if (passwords / name).is_file()}
     if not found:
-        raise Fatal(f"{passwords} holds no password of {', '.join(RIGHTS)}: write each into a file of that name")
-    _bus().grant({name: file.read_text().strip() for name, file in found.items()}, read_settings(Settings).site)
+        raise Fatal(f"{passwords} holds no password of {', '.join(rights)}: write each into a file of that name")
+    connect_as(settings).grant({name: file.read_text().strip() for name, file in found.items()}, rights, settings.site)
     Console().print(f"{len(found)} users have their rights: {', '.join(found)}")
-    if left := RIGHTS.keys() - found.keys():
+    if left := rights.keys() - found.keys():
         Console().print(f"no file, and so nothing was done for: {', '.join(sorted(left))}")
 
 

@@ -69,9 +69,9 @@ class KafkaBus:
     def check(self, topics: Sequence[Topic], replication: int = 1) -> list[str]:
         return kafka_topics.check(self._brokers, topics, replication)
 
-    def grant(self, passwords: Mapping[str, str], site: str) -> None:
-        """Make users with these passwords, and the rights of a site's services; see `kafka_users`."""
-        kafka_users.grant(self._brokers, passwords, site)
+    def grant(self, passwords: Mapping[str, str], rights: Mapping[str, Rights], site: str) -> None:
+        """Make users with these passwords and rights; see `kafka_users`."""
+        kafka_users.grant(self._brokers, passwords, rights, site)
 
     def missing_for(self, allowed: Rights) -> list[str]:
         """What a service with those rights does not see yet; see `kafka_users`."""

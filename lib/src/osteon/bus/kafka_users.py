@@ -18,7 +18,7 @@ from kafka.errors import KafkaError, NoError
 
 from osteon.bus.kafka_topics import offsets
 from osteon.bus.login import Brokers
-from osteon.contracts.topic_rights import RIGHTS, Rights
+from osteon.contracts.topic_rights import Rights
 from osteon.errors import Passing
 
 __all__ = ["grant", "missing_for"]
@@ -27,8 +27,8 @@ MECHANISM = "SCRAM-SHA-512"
 THE_CLUSTER = "kafka-cluster"  # so Kafka calls every one
 
 
-def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
-    """Make the users of `passwords` with their passwords and rights, for the stages of `site`.
+def grant(brokers: Brokers, passwords: Mapping[str, str], allowed: Mapping[str, Rights], site: str) -> None:
+    """Make the users of `passwords` with their passwords and what each is allowed, for the stages of `site`.
 
     Safe to repeat: a password is replaced, and a right that the table lacks is taken away, whoever gave it. Raises
     Passing.
@@ -37,7 +37,7 @@ def grant(brokers: Brokers, passwords: Mapping[str, str], site: str) -> None:
     try:
         with brokers.client(KafkaAdminClient) as admin:
             failed = {name: error for name, error in admin.alter_user_scram_credentials(users).items() if error}
-            rights = [one for name in passwords for one in _acls(f"User:{name}", RIGHTS[name], site)]
+            rights = [one for name in passwords for one in _acls(f"User:{name}", allowed[name], site)]
             refused = list(admin.create_acls(rights)["failed"])
             too_many = [one for name in passwords for one in _held(admin, f"User:{name}") if one not in rights]
             if too_many:

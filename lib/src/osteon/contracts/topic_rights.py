@@ -22,7 +22,7 @@ from osteon.contracts.topics import (
     retry_topic,
 )
 
-__all__ = ["RIGHTS", "Rights"]
+__all__ = ["RIGHTS", "Rights", "rights_at"]
 
 RELEASES = HUB_TOPICS
 IMAGES = tuple(topic for topic in TOPICS if topic not in (*RELEASES, STAGE_BRAKED))
@@ -76,3 +76,8 @@ RIGHTS: Mapping[str, Rights] = {
     ),
 }
 """By service. The administrator may do everything, and needs no row."""
+
+
+def rights_at(*, is_hub_alone: bool) -> Mapping[str, Rights]:
+    """All of `RIGHTS`; at a hub without a site an operator's on the topics of releases, for there is nothing else."""
+    return {"desk": Rights(HUB_TOPICS, HUB_TOPICS, checks=HUB_TOPICS)} if is_hub_alone else RIGHTS

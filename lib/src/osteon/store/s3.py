@@ -17,6 +17,7 @@ from minio import Minio
 from typing_extensions import override
 
 from osteon.contracts import ObjectRef
+from osteon.contracts.buckets import PROBE_PREFIX
 from osteon.errors import Fatal, Passing, Poison
 from osteon.runtime import Settings, logs
 from osteon.runtime.tls import client_context
@@ -34,7 +35,6 @@ BACKOFF_S = 0.3
 CONNECTIONS = 32  # 16 threads, each up to two at once; more than these are opened and thrown away
 PART_SIZE_BYTES = 16 * 1024 * 1024  # larger objects go in parts; S3 allows 10,000 parts and 5 MiB at least
 READ_PATIENCE_S = 120.0  # objects that a store which answers does not give are waited for so long, then given up
-PROBE_PREFIX = "osteon-probe-"
 OWNER_PREFIX = "site-is/"  # with a site's name behind it, an object that says whose store this is
 
 LOGGER = logs.logger(__name__)
@@ -159,14 +159,7 @@ class S3Store(Store):
     @override
     def probe(self) -> None:
         for bucket, size_bytes in sorted(self._written.items()):
-            data = b"osteon" + bytes(size_bytes)
-            # A key for each process and thread: of two that probe at once, neither may delete what is the other's.
-            probe = refer(bucket, f"{self._probe_key}-{threading.get_ident()}", data, "text/plain")
-            self._write(probe, data)
-            try:
-                self._fetch(probe)
-            finally:
-                self.delete(probe)  # what is nearly full shall not be filled by this
+            self.try_out(bucket, size_bytes)
         failed = list(self._unread.items())
         for bucket, unread in failed:
             if unread.is_waited_for(self._clock()):
@@ -178,6 +171,18 @@ class S3Store(Store):
         if not self._written and not failed:
             with suppress(Fatal), translated("(any)"):  # a refusal is an answer
                 self._client.list_buckets()
+
+    def try_out(self, bucket: str, size_bytes: int) -> None:
+        """Write an object that `list` never shows, read it, and remove it. Raises Passing or Fatal."""
+        data = b"osteon" + bytes(size_bytes)
+        # A key for each process and thread: of two that probe at once, neither may delete what is the other's.
+        probe = refer(bucket, f"{self._probe_key}-{threading.get_ident()}", data, "text/plain")
+        self._write(probe, data)
+        try:
+            if self._fetch(probe) != data:
+                raise Passing("store", f"an object does not come out of bucket {bucket} as it went in")
+        finally:
+            self.delete(probe)  # what is nearly full shall not be filled by this
 
     @override
     def _write(self, ref: ObjectRef, data: bytes) -> None:
