@@ -91,6 +91,13 @@ class Server:
         return tail(self.folder, self.part.name, 12)
 
 
+STARTED_BY = {
+    "kafka": {"kafka", "start_kafka", "broker", "new_broker"},
+    "seaweedfs": {"seaweedfs", "start_seaweedfs", "new_seaweedfs"},
+    "triton": {"triton", "own_triton"},
+}
+"""The fixtures that start a server, by its part: a test that has none of them does not use it."""
+
 _running: list[Server] = []
 
 
@@ -109,12 +116,15 @@ def _serve(part: Part, folder: Path, address: str) -> Iterator[Server]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    """Add what the servers logged to the report of a failed test."""
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add what its servers logged to the report of a failed test."""
     report = yield
     if report.when == "call" and report.failed:  # type: ignore[attr-defined]
+        chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()  # a parameter may name a fixture
+        used = {*getattr(item, "fixturenames", ()), *map(str, chosen)}
         for server in _running:
-            report.sections.append((f"log of {server.part.name}", server.log()))  # type: ignore[attr-defined]
+            if STARTED_BY[server.part.name] & used:
+                report.sections.append((f"log of {server.part.name}", server.log()))  # type: ignore[attr-defined]
     return report
 
 

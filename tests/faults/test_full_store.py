@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import shutil
 import subprocess
 import threading
 from collections import Counter
@@ -12,18 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from pydicom import Dataset
 from pynetdicom import AE
 
 from osteon.bus import MemoryBus
 from osteon.contracts import DOOR_FOLDER, ImageDeidentified
 from osteon.contracts.topics import DEAD_LETTER, IMAGE_DEIDENTIFIED, IMAGE_RECEIVED, TOPICS
-from osteon.doctor import examine
 from osteon.errors import Passing
 from osteon.phantom.encoding import encoded
 from osteon.phantom.specimen import specimen
-from osteon.runtime import Settings, read_settings
+from osteon.runtime import read_settings
 from osteon.runtime.health import Health
 from osteon.store import S3Store, connect
 from osteon_ingest.accept import make_stage
@@ -35,7 +32,6 @@ from osteon_ingest.receive_dimse import serve_dimse
 from osteon_ingest.receive_folder import watch_folder
 from osteon_ingest.receive_stow import stow_app
 from osteon_ingest.settings import IngestSettings
-from osteon_stack.ports import HOST
 from osteon_stack.secrets import identity
 
 Until = Callable[..., None]
@@ -57,12 +53,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(disk: Path, new_seaweedfs: Callable[..., Any]) -> Any:
-    return new_seaweedfs(folder=disk)
-
-
-@pytest.fixture
-def store(disk: Path, server: Any) -> S3Store:
+def store(disk: Path, new_seaweedfs: Callable[..., Any]) -> S3Store:
+    server = new_seaweedfs(folder=disk)
     keys = identity(disk, "admin")
     return connect(server.address, keys.access_key, keys.secret_key)
 
@@ -140,28 +132,6 @@ def test_a_full_store_is_refused_at_each_door_and_waited_for_by_the_stage(
     assert len(Counter(one.image_id for one in found)) == len(found) == len(before) + len(late)
     assert not bus.read([DEAD_LETTER])
     assert all(store.get(one.object) for one in found)
-
-
-def test_the_doctor_says_that_a_store_without_room_takes_no_more_objects(
-    server: Any, store: S3Store, disk: Path
-) -> None:
-    store.try_out("inbox", 0)  # a bucket that has no file yet is refused as well, but after two minutes
-    keys, used = identity(disk, "desk"), shutil.disk_usage(disk).used
-    subprocess.run(["mount", "-o", f"remount,size={used}", str(disk)], check=True)
-    settings = read_settings(
-        Settings,
-        {},
-        kafka_servers=f"{HOST}:9",  # nobody listens there
-        triton_url="",
-        store_endpoint=server.address,
-        store_access_key=keys.access_key,
-        store_secret_key=SecretStr(keys.secret_key),
-    )
-
-    told = {one.subject: one.trouble for one in examine(settings)}["store"]
-
-    assert "bucket inbox" in told
-    assert "it answers, and takes no more objects: its disk is full" in told
 
 
 def c_store(port: int, dataset: Dataset) -> int:

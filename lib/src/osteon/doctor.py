@@ -28,7 +28,7 @@ __all__ = ["doctor", "examine"]
 
 doctor = typer.Typer(help="Say what is wrong with the parts, and what to do.", invoke_without_command=True)
 
-PROBE_BYTES = 1 << 10  # a full SeaweedFS takes not even these; more would take the last room from its own database
+PROBE_BYTES = 1 << 20  # a store that is nearly full takes what is smaller than a radiograph
 SOON_S = 30 * 86400.0
 """A certificate that ends within this is told of."""
 
@@ -73,7 +73,7 @@ def _topics(settings: Settings) -> str:
 
 
 def _store(settings: Settings) -> str:
-    """Whether each bucket takes an object and gives it back: in SeaweedFS one may lack room alone."""
+    """What is wrong with a bucket that does not take an object and give it back; one alone may lack room."""
     objects = store.connect_as(settings)
     for bucket in buckets_at(is_hub_alone=settings.is_hub_alone):
         try:
