@@ -28,7 +28,9 @@ CASES: dict[str, Object] = {
     "hub": {"site": {"enabled": False}},
     "external": EVERYTHING,
     "gpu": {"triton": {"gpu": {"resource": "nvidia.com/gpu"}, "image": "registry.example/tritonserver:25.09-py3"}},
-    "mig": {"triton": {"gpu": {"resource": "nvidia.com/mig-1g.10gb", "count": 2}}},
+    "mig": {
+        "triton": {"gpu": {"resource": "nvidia.com/mig-1g.10gb", "count": 2}, "image": "registry.example/triton:1"}
+    },
     "cert-manager": {"tls": {"certManager": {"enabled": True}}},
     "secrets": {
         "site": {"keySecret": "key", "tokensSecret": "tokens"},

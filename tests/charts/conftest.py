@@ -17,6 +17,7 @@ KINDS = {
     "serviceaccounts": "ServiceAccount",
     "configmaps": "ConfigMap",
     "certificates": "Certificate",
+    "persistentvolumeclaims": "PersistentVolumeClaim",
 }
 KNOWN: Object = {
     "version": {"major": "1", "minor": "34", "gitVersion": "v1.34.0"},

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from subprocess import CompletedProcess
 
+import pytest
 import yaml
 
 from .render import Object, pods, render
@@ -83,3 +84,21 @@ def test_a_kafka_that_stands_takes_no_other_number_of_brokers(ask: Ask) -> None:
 
     assert "kafka.replicas: this Kafka was installed with 1 and can't become 3" in told
     assert ask(three, standing[3]).returncode == 0
+
+
+def claims(*brokers: int) -> list[Object]:
+    return [{"kind": "PersistentVolumeClaim", "metadata": {"name": f"data-trial-kafka-{n}"}} for n in brokers]
+
+
+@pytest.mark.parametrize(("left", "n"), [((0,), 3), ((0, 1, 2), 1), ((1,), 1), ((0, 2), 3)])
+def test_volumes_that_an_uninstall_left_take_no_other_number_of_brokers(
+    ask: Ask, left: tuple[int, ...], n: int
+) -> None:
+    told = ask({"kafka": {"replicas": n}}, claims(*left)).stderr
+
+    names = ", ".join(f"data-trial-kafka-{broker}" for broker in left)
+    assert f"kafka.replicas: an earlier Kafka left the volume claims {names}, and {n} would take data-trial-ka" in told
+
+
+def test_volumes_that_an_uninstall_left_are_taken_up_by_as_many_brokers(ask: Ask) -> None:
+    assert ask({"kafka": {"replicas": 3}}, claims(0, 1, 2)).returncode == 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from osteon.contracts.topic_rights import RIGHTS
 from osteon.release.commands import ReconcileSettings
 from osteon.runtime import Settings, read_settings
 from osteon.runtime.console import console_door
@@ -40,6 +41,8 @@ NOT_OFFERED = {
     "folder": "a pod has no folder that a hospital could write into",
     "folder_look_s": "as folder",
     "tokens": "a secret does not belong in values; tokens_file comes from a Secret",
+    "stow_is_open": "the chart gives the door a certificate and tokens, always, so that it is never open",
+    "is_open": "as stow_is_open",
 }
 
 BOUNDS = {"type", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
@@ -88,6 +91,7 @@ def settings_of(part: str) -> dict[str, Object]:
 def environment(container: Object) -> dict[str, str]:
     """What a container is given: for a secret one that every setting takes, for an ordinal the first."""
     told = {one["name"]: one.get("value", SECRET) for one in container.get("env", ())}
+    assert len(told) == len(container.get("env", ())), "a variable comes twice"
     return told | ({"OSTEON_ORDINAL": "0"} if "OSTEON_ORDINAL" in told else {})
 
 
@@ -138,13 +142,13 @@ def test_each_setting_can_be_told_to_those_who_read_it(cls: type[Settings]) -> N
 
     of_all = set(Settings.model_fields) - {"ordinal"}  # of those only that have several copies
     assert [(name, of_all - names) for name, names in told.items() if of_all - names] == []
-    assert set(cls.model_fields) - set().union(*told.values()) - {"ordinal"} <= set(NOT_OFFERED)
+    assert set(cls.model_fields) - set().union(*told.values()) - {"ordinal"} == set(NOT_OFFERED) & set(cls.model_fields)
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_value_is_a_setting_that_the_chart_leaves_open(name: str) -> None:
-    values = {"settings": {}, PARTS[name]: {"settings": dict.fromkeys(VALUES[PARTS[name]]["settings"])}}
-    set_by_chart = {one.removeprefix("OSTEON_").lower() for one in given(render(EVERYTHING | values))[name]}
+    told = {one.removeprefix("OSTEON_").lower() for one in given(render(EVERYTHING))[name]}
+    set_by_chart = told - set(VALUES[PARTS[name]]["settings"])
 
     offered = set(settings_of(PARTS[name]))
 
@@ -205,7 +209,13 @@ REFUSED: list[tuple[Object, str]] = [
     ({"ingest": {"replicas": 0}}, "minimum: got 0, want 1"),
     ({"ingest": {"service": {"type": "Ingress"}}}, "must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
     ({"ingest": {"service": {"dimseNodePort": 70000}}}, "maximum: got 70,000, want 65,535"),
+    ({"ingest": {"settings": {"dimse_is_open": False}}}, "ingest.settings.dimse_is_open: without it the C-STORE door"),
+    (
+        {"ingest": {"settings": {"dimse_is_open": None, "dimse_is_secure": True}}},
+        "Set it, or ingest.settings.dimse_is_secure and ingest.clientCaSecret",
+    ),
     ({"accept": {"settings": {"accept_threads": 0}}}, "minimum: got 0, want 1"),
+    ({"accept": {"replicas": 13}}, "maximum: got 13, want 12"),
     ({"accept": {"resources": {"limits": {"memory": "1 GB"}}}}, "does not match pattern"),
     ({"settings": {"log_level": "debug"}}, "must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
     ({"site": {"name": "St. Mary's"}}, "does not match pattern"),
@@ -233,6 +243,7 @@ REFUSED: list[tuple[Object, str]] = [
         "store.external.secret: name the Secret",
     ),
     ({"triton": {"gpu": {"resource": "gpu"}}}, "does not match pattern"),
+    ({"triton": {"gpu": {"resource": "nvidia.com/gpu"}}}, "triton.image: the project's own runs on CPU alone"),
     ({"prune": {"olderThan": "1y"}}, "does not match pattern"),
     ({"prune": {"schedule": "nightly"}}, "does not match pattern"),
     ({"audit": {"repository": "audit.example"}}, "does not match pattern"),
@@ -247,6 +258,20 @@ def test_an_impossible_value_is_refused_and_named(values: Object, said: str) -> 
 
     assert said in why
     assert all(name in why for name in list(values)[:1])
+
+
+@pytest.mark.parametrize("stage", ["accept", "harmonizer", "classifier"])
+def test_no_more_copies_of_a_stage_are_taken_than_its_topic_has_partitions(stage: str) -> None:
+    bounds = dict(explained(SCHEMA))
+
+    most = {bounds[path]["maximum"] for path in (f"/{stage}/replicas", "/keda/maxReplicas")}
+    assert most == {RIGHTS[stage].reads[0].partitions}
+
+
+def test_a_door_behind_tls_and_certificates_need_not_be_told_that_it_is_open() -> None:
+    locked = {"ingest": EVERYTHING["ingest"] | {"settings": {"dimse_is_open": False, "dimse_is_secure": True}}}
+
+    assert given(render(EVERYTHING | locked))["ingest"]["OSTEON_DIMSE_IS_OPEN"] == "false"
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["tokens", "certificates"])
