@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from osteon_stack.kafka import VERSION
 from tests.charts.programs import IMAGES, program
 from tests.charts.render import CHART
 
@@ -32,6 +33,12 @@ def test_each_service_has_an_image() -> None:
 
     assert set(SERVICES) < set(listed)
     assert sorted(listed) == sorted(path.parent.name for path in DOCKERFILES)
+
+
+def test_the_values_propose_the_kafka_that_the_images_hold() -> None:
+    proposed = re.findall(r"apache/kafka:([0-9.]*[0-9])", (CHART / "values.yaml").read_text())
+
+    assert proposed == [VERSION]
 
 
 @every_dockerfile

@@ -190,7 +190,7 @@ storageClassName: {{ . }}
 resources: {requests: {storage: {{ .storage }}}}
 {{- end }}
 
-{{/* Where Prometheus finds metrics, and what a pod was started with: it starts again when that changes. */}}
+{{/* Where Prometheus finds metrics, unless a PodMonitor tells it */}}
 {{- define "osteon.annotations" -}}
 {{- if not .root.Values.metrics.monitors.enabled }}{{/* what is scraped twice would be added up twice */ -}}
 prometheus.io/scrape: "true"
