@@ -27,7 +27,7 @@ from osteon.bus import Outgoing, connect
 from osteon.bus.brake import brake
 from osteon.bus.login import Brokers, Login
 from osteon.contracts import DeadLetter, ImageClassified, ImageReceived, OriginalRecord, ReleaseSet
-from osteon.contracts.topic_rights import RIGHTS, Rights
+from osteon.contracts.topic_rights import OWNER, RIGHTS, Rights
 from osteon.contracts.topics import (
     DEAD_LETTER,
     IMAGE_CLASSIFIED,
@@ -62,6 +62,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory, start_kafka: Any, certifica
     folder, ports = tmp_path_factory.mktemp("locked"), free_ports()
     lock(folder)
     with start_kafka(folder, ports, over_tls(ports, certificates)):
+        connect_bus(folder, ports).claim(SITE)
         connect_bus(folder, ports).provision(TOPICS)
         passwords = {name: kafka_login(folder, name).password for name in RIGHTS}
         connect_bus(folder, ports).grant(passwords, RIGHTS, SITE)
@@ -331,13 +332,16 @@ def test_the_desk_of_a_hub_alone_has_the_topics_of_releases_and_no_others(
             held = admin.describe_acls(_any_acl())[0]
         return {one.resource_pattern.resource_name for one in held if one.principal == "User:desk"}
 
-    until(lambda: on(is_hub_alone=True) == {MODEL_RELEASED.name, MODEL_IN_FORCE.name, "kafka-cluster"}, 60)
+    until(lambda: on(is_hub_alone=True) == {MODEL_RELEASED.name, MODEL_IN_FORCE.name, "kafka-cluster", OWNER}, 60)
     until(lambda: {topic.name for topic in TOPICS} < on(is_hub_alone=False), 60)
 
 
 @pytest.mark.parametrize("user", RIGHTS)
-def test_a_service_finds_all_that_it_waits_for(locked: Locked, user: str) -> None:
+def test_a_service_finds_all_that_it_waits_for_and_sees_whose_it_is(locked: Locked, user: str) -> None:
     bus = connect(f"{HOST}:{locked.ports.kafka}", kafka_login(locked.folder, user))
 
     assert bus.missing_for(RIGHTS[user]) == []
     assert bus.missing_for(Rights((Topic("osteon.none", ImageReceived, "image_id"),))) == ["osteon.none"]
+    bus.refuse_others(SITE)
+    with pytest.raises(Fatal, match=f"this Kafka is that of the site {SITE}"):
+        bus.refuse_others("another")

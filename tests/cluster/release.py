@@ -87,11 +87,11 @@ class Release:
     name: str = "trial"
 
     def change(self, verb: str, *more: str) -> float:
-        """`helm install`, `upgrade` or `rollback`, until all is ready; the seconds that it took."""
+        """`helm install`, `upgrade` or `rollback`, until all is ready and the job is done; the seconds that it took."""
         began = time.monotonic()
         chart = (str(self.chart),) if verb in ("install", "upgrade") else ()
         values = ("--values", os.environ["VALUES"]) if chart and os.environ.get("VALUES") else ()
-        wait = ("--wait", "--timeout", f"{PATIENCE_S:.0f}s")
+        wait = ("--wait", "--wait-for-jobs", "--timeout", f"{PATIENCE_S:.0f}s")
         self.cluster.run("helm", verb, self.name, *chart, *values, *more, *wait, within_s=PATIENCE_S + 60)
         return time.monotonic() - began
 

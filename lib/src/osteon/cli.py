@@ -14,17 +14,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from osteon.errors import OsteonError
+from osteon.errors import OsteonError, Passing
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run one command. Exit code 0 only on success; an Osteon error, or a place that takes no file, is one line."""
+    """Run one command. Exit code 0 only on success; an Osteon error, or a place that takes no file, is one line.
+
+    The code is 75 (EX_TEMPFAIL) where a dependency is away and a later try may do, so that scripts know when to wait.
+    """
     try:
         _run()
     except OsteonError as error:
-        _end_with(str(error))
+        _end_with(str(error), os.EX_TEMPFAIL if isinstance(error, Passing) else 1)
     except OSError as error:
         # A full disk names no file. Anything else without one is not of the user's files, and its trace is wanted.
         if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -33,9 +36,9 @@ def main() -> None:
         _end_with(f"{where}{error.strerror}. Mend that, or name another place")
 
 
-def _end_with(text: str) -> NoReturn:
+def _end_with(text: str, code: int = 1) -> NoReturn:
     Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _run() -> None:

@@ -151,13 +151,16 @@ def wait_for_topics(
     service: Annotated[str, typer.Argument(help=", ".join(RIGHTS))],
     within_s: Annotated[float, typer.Option("--within-s", help="how long to wait (s)")] = 600.0,
 ) -> None:
-    """Wait until a service finds all that it needs on Kafka. Example: osteon topics wait accept."""
+    """Wait until a service finds what it needs on Kafka; refuses another site's. Example: osteon topics wait accept."""
     if service not in RIGHTS:
         raise Fatal(f"there is no service {service}; there are {', '.join(RIGHTS)}")
-    bus, deadline, why = _bus(), time.monotonic() + within_s, ""
+    settings = read_settings(Settings)
+    bus, deadline, why = connect_as(settings), time.monotonic() + within_s, ""
     while True:
         try:
             missing = bus.missing_for(RIGHTS[service])
+            if not settings.is_hub_alone:  # asked last: whose it is is written down before any topic is made
+                bus.refuse_others(settings.site)
         except Passing as error:
             missing = [str(error)]
         if not missing:

@@ -63,6 +63,10 @@ class KafkaBus:
         """Write down that this Kafka is a site's; see `kafka_topics`."""
         kafka_topics.claim(self._brokers, site)
 
+    def refuse_others(self, site: str) -> None:
+        """Raise Fatal if this Kafka is another site's; see `kafka_topics`."""
+        kafka_topics.refuse_others(self._brokers, site)
+
     def probe(self) -> None:
         kafka_topics.probe(self._brokers)
 

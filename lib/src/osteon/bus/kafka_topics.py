@@ -13,16 +13,15 @@ from kafka.structs import OffsetAndMetadata
 
 from osteon.bus.login import Brokers
 from osteon.bus.record import Place
+from osteon.contracts.topic_rights import OWNER
 from osteon.contracts.topics import REMOVED_WITHIN_MS, Topic
 from osteon.errors import Fatal, Passing
 
-__all__ = ["check", "claim", "committed", "offsets", "probe", "provision"]
+__all__ = ["check", "claim", "committed", "offsets", "probe", "provision", "refuse_others"]
 
 MINUTE_MS = 60_000
 SETTLING_S = 30.0
 PROBE_S = 3.0
-OWNER = "osteon.site-is."
-"""With a site's name behind it, an empty topic that says whose Kafka this is."""
 
 
 def provision(brokers: Brokers, topics: Sequence[Topic], replication: int) -> None:
@@ -53,16 +52,32 @@ def claim(brokers: Brokers, site: str) -> None:
     """
     try:
         with brokers.client(KafkaAdminClient) as admin:
-            owners = [one["name"] for one in admin.describe_topics() if one["name"].startswith(OWNER)]
-            if others := [name for name in owners if name != OWNER + site]:
-                raise Fatal(
-                    f"this Kafka is that of the site {others[0].removeprefix(OWNER)}, and two would mix patients: "
-                    f"give {site} a Kafka of its own. If nothing of the other is left, delete the topic {others[0]}"
-                )
-            if not owners:
+            if not _own_mark(admin, site):
                 admin.create_topics({OWNER + site: {"num_partitions": 1}}, wait_for_metadata=True)
     except KafkaError as error:
         raise Passing("bus", f"whose Kafka this is can't be asked: {type(error).__name__}: {error}") from None
+
+
+def refuse_others(brokers: Brokers, site: str) -> None:
+    """Raise Fatal if this Kafka is another site's, Passing if the broker can't be reached; nobody's is taken."""
+    try:
+        with brokers.client(KafkaAdminClient) as admin:
+            _own_mark(admin, site)
+    except KafkaError as error:
+        raise Passing("bus", f"whose Kafka this is can't be asked: {brokers.why(error)}") from None
+
+
+def _own_mark(admin: KafkaAdminClient, site: str) -> list[str]:
+    """The topic that says that this Kafka is the site's, if it is there. Raises Fatal where one names another."""
+    owners = [one["name"] for one in admin.describe_topics() if one["name"].startswith(OWNER)]
+    if others := [name for name in owners if name != OWNER + site]:
+        other = others[0].removeprefix(OWNER)
+        raise Fatal(
+            f"this Kafka is that of the site {other}, and two would mix patients: give {site} a Kafka of its own "
+            f"(OSTEON_KAFKA_SERVERS; kafka.external.servers), or call it {other} again (OSTEON_SITE; site.name). If "
+            f"nothing of the other is left, delete the topic {others[0]}"
+        )
+    return owners
 
 
 def _create(admin: KafkaAdminClient, topics: Sequence[Topic], replication: int) -> None:

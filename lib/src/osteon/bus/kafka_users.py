@@ -18,7 +18,7 @@ from kafka.errors import KafkaError, NoError
 
 from osteon.bus.kafka_topics import offsets
 from osteon.bus.login import Brokers
-from osteon.contracts.topic_rights import Rights
+from osteon.contracts.topic_rights import OWNER, Rights
 from osteon.errors import Passing
 
 __all__ = ["grant", "missing_for"]
@@ -77,6 +77,8 @@ def _held(admin: KafkaAdminClient, user: str) -> list[ACL]:
 
 def _acls(user: str, allowed: Rights, site: str) -> Iterator[ACL]:
     literal, prefixed = ACLResourcePatternType.LITERAL, ACLResourcePatternType.PREFIXED
+    # The first of all: who sees its topics shall see whose they are.
+    yield _acl(user, ACLOperation.DESCRIBE, ResourcePattern(ResourceType.TOPIC, OWNER, prefixed))
     for topic in allowed.reads:
         yield _acl(user, ACLOperation.READ, ResourcePattern(ResourceType.TOPIC, topic.name, literal))
     for topic in allowed.writes:

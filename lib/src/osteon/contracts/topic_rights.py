@@ -1,7 +1,10 @@
 """Who may read and write which topic: the least that each service's work needs.
 
 The stack of one machine and the chart make Kafka's users and ACLs of it; whoever brings a Kafka of their own gives each
-service these and no others.
+service these and no others. Each user also sees (Describe) the topics whose names begin with `OWNER`.
+
+An upgrade takes away what this table lacks while pods of the release before still run, and so does a rollback: take a
+right out one release after its last use, and no earlier.
 """
 
 from collections.abc import Mapping
@@ -22,7 +25,10 @@ from osteon.contracts.topics import (
     retry_topic,
 )
 
-__all__ = ["RIGHTS", "Rights", "rights_at"]
+__all__ = ["OWNER", "RIGHTS", "Rights", "rights_at"]
+
+OWNER = "osteon.site-is."
+"""With a site's name behind it, an empty topic that says whose Kafka this is: no service starts on another's."""
 
 RELEASES = HUB_TOPICS
 IMAGES = tuple(topic for topic in TOPICS if topic not in (*RELEASES, STAGE_BRAKED))

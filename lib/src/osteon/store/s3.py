@@ -144,13 +144,16 @@ class S3Store(Store):
     def claim(self, bucket: str, site: str) -> None:
         """Write into a bucket that this store is a site's, for buckets have fixed names, and two would mix patients.
 
-        Needs the administrator's keys. Raises Fatal if it is another's, Passing if the store can't be reached.
+        Makes the bucket if it is missing; needs the administrator's keys. Raises Fatal if the store is another's,
+        Passing if it can't be reached.
         """
+        self.provision([bucket])
         owners = [one.key.removeprefix(OWNER_PREFIX) for one in self.list(bucket, OWNER_PREFIX)]
         if others := [owner for owner in owners if owner != site]:
             raise Fatal(
-                f"this store is that of the site {others[0]}, and two would mix patients: give {site} a store of "
-                f"its own. If nothing of the other is left, delete {OWNER_PREFIX}{others[0]} in the bucket {bucket}"
+                f"this store is that of the site {others[0]}, and two would mix patients: give {site} a store of its "
+                f"own (OSTEON_STORE_ENDPOINT; store.external.endpoint), or call it {others[0]} again (OSTEON_SITE; "
+                f"site.name). If nothing of the other is left, delete {OWNER_PREFIX}{others[0]} in the bucket {bucket}"
             )
         if not owners:
             data = site.encode()
