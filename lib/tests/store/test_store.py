@@ -182,12 +182,12 @@ class S3Suite(StoreSuite):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(link.replace("Signature=", "Signature=0"), timeout=10)
 
-    def test_a_store_of_one_site_refuses_another(self, store: S3Store) -> None:
-        store.claim("models", "north")
-        store.claim("models", "north")
+    def test_a_store_of_one_site_refuses_another_before_there_is_any_bucket(self, store: S3Store) -> None:
+        store.claim("claimed", "north")
+        store.claim("claimed", "north")
 
         with pytest.raises(Fatal, match="this store is that of the site north"):
-            store.claim("models", "south")
+            store.claim("claimed", "south")
 
     def test_a_wrong_secret_is_fatal_and_is_not_told(self, address: tuple[str, str, str]) -> None:
         store = connect(address[0], address[1], "a-secret-that-is-wrong")
