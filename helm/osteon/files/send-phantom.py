@@ -93,7 +93,8 @@ def main(folder: Path) -> None:
             if found := outcome(image):
                 missing.remove(image)
                 are_classified &= found["state"] == "classified"
-                print(image, found["state"], found["label"] or found["reason"], f"after {found['took_s']:.1f} s")
+                told = f"{found['label']} {found['probability']:.3f}" if found["label"] else found["reason"]
+                print(f"{image} {found['state']}: {told}, after {found['took_s']:.1f} s")
         if missing and time.monotonic() > deadline:
             sys.exit(f"after {WITHIN_S:.0f} s no outcome of {', '.join(missing)}: see `osteon track ID` on the desk")
         time.sleep(1)

@@ -9,7 +9,7 @@ import httpx
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from osteon.errors import Fatal, OsteonError, Passing
 from osteon.runtime.console import TOKEN, URL, console_door
@@ -88,7 +88,8 @@ def _wait(timeout_s: float) -> None:
 
 
 def _show_images(answer: dict[str, Any]) -> None:
-    table = Table("image", "site", "state", "why", "probability", "received", "took (s)", box=None)
+    received = Column("received (UTC)", no_wrap=True)  # the id may be cut instead: its beginning is enough for `track`
+    table = Table("image", "site", "state", "why", "probability", received, "took (s)", box=None)
     for row in answer["images"]:
         table.add_row(
             row["image_id"],
@@ -96,7 +97,7 @@ def _show_images(answer: dict[str, Any]) -> None:
             _state(row),
             row["reason"],
             _or_empty(row["probability"], "{:.3f}"),
-            row["received_at"],
+            row["received_at"][:19].replace("T", " "),
             _or_empty(row["took_s"], "{:.1f}"),
         )
     OUT.print(table)
